@@ -1,0 +1,11 @@
+/** A deadline on the monotonic clock. */
+
+/** Milliseconds; -1 (for ever) stays -1. */
+export function deadlineAfter(timeout: number): number {
+  return timeout < 0 ? -1 : performance.now() + timeout;
+}
+
+/** What is left of it, at least 0; -1 for ever. */
+export function remaining(deadline: number): number {
+  return deadline < 0 ? -1 : Math.max(0, deadline - performance.now());
+}

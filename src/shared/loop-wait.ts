@@ -1,0 +1,174 @@
+/**
+ * Waits on the event loop for one epoll instance: the queue behind `waitAsync`.
+ *
+ * A wait is settled at the moment its events are fetched, so that neither an abort nor a time-out that comes later can
+ * lose them. Whoever waits looks first, by epoll_wait(0); only an empty look goes to the reactor.
+ */
+import { deadlineAfter, remaining } from './clock.js';
+import { aborted, EBADF, EpollError } from './errors.js';
+import { type Events, fill } from './events.js';
+import { reactor } from './reactor.js';
+import { waitFor } from './wait.js';
+
+export interface WaitOptions {
+  signal?: AbortSignal;
+}
+
+/** The longest delay of setTimeout. */
+const LONGEST_TIMER = 0x7fff_ffff;
+/** How many waits in a row may be answered at once before the loop gets a turn, for its timers and its other fds. */
+const ANSWERS_A_TURN = 16;
+
+let answers = 0;
+
+/** Whether the loop is due a turn. */
+function loopIsDue(): boolean {
+  if (answers === 0) setImmediate(newTurn);
+  return ++answers > ANSWERS_A_TURN;
+}
+
+function newTurn(): void {
+  answers = 0;
+}
+
+/** One wait in the queue. */
+class Waiter {
+  #timer: NodeJS.Timeout | undefined;
+  readonly #deadline: number;
+
+  constructor(
+    readonly events: Events,
+    timeout: number,
+    readonly signal: AbortSignal | undefined,
+    readonly resolve: (n: number) => void,
+    readonly reject: (error: unknown) => void,
+    readonly onAbort: () => void,
+    onTimeout: () => void,
+  ) {
+    this.#deadline = deadlineAfter(timeout);
+    signal?.addEventListener('abort', onAbort);
+    if (timeout >= 0) this.#arm(timeout, onTimeout);
+  }
+
+  /** Timers may come early by the loop's clock, and no timer is longer than 24.8 days. */
+  #arm(left: number, onTimeout: () => void): void {
+    this.#timer = setTimeout(
+      () => {
+        const rest = remaining(this.#deadline);
+        if (rest > 0) this.#arm(rest, onTimeout);
+        else onTimeout();
+      },
+      Math.min(Math.ceil(left), LONGEST_TIMER),
+    );
+  }
+
+  release(): void {
+    clearTimeout(this.#timer);
+    this.signal?.removeEventListener('abort', this.onAbort);
+  }
+}
+
+export class LoopWait {
+  readonly #fd: number;
+  readonly #queue = new Set<Waiter>();
+  /** Whether the reactor has been asked for the next event. */
+  #watching = false;
+  /** Whether the reactor knows the instance at all. */
+  #known = false;
+  readonly #onReady = (): void => {
+    this.#watching = false;
+    this.#serve();
+  };
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  /** @param timeout milliseconds, -1 for ever */
+  wait(events: Events, timeout: number, signal: AbortSignal | undefined): Promise<number> {
+    if (signal?.aborted) return Promise.reject(aborted(signal));
+    if (timeout !== 0 && (this.#queue.size > 0 || loopIsDue())) return this.#enqueue(events, timeout, signal);
+    const n = this.#look(events);
+    if (n < 0) return Promise.reject(new EpollError(n, 'epoll_wait', this.#fd));
+    if (n === 0 && timeout !== 0) return this.#enqueue(events, timeout, signal);
+    if (timeout !== 0 || !loopIsDue()) return Promise.resolve(n);
+    return new Promise(resolve => setImmediate(resolve, n));
+  }
+
+  /** Rejects what waits with EBADF; the fd is still open. */
+  close(): void {
+    for (const waiter of this.#queue) this.#fail(waiter, new EpollError(EBADF, 'epoll_wait', this.#fd));
+    if (this.#known) reactor().remove(this.#fd);
+  }
+
+  #look(events: Events): number {
+    return fill(events, waitFor, this.#fd, 0);
+  }
+
+  #enqueue(events: Events, timeout: number, signal: AbortSignal | undefined): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const waiter = new Waiter(
+        events,
+        timeout,
+        signal,
+        resolve,
+        reject,
+        () => signal && this.#fail(waiter, aborted(signal)),
+        () => this.#expire(waiter),
+      );
+      this.#queue.add(waiter);
+      this.#watch();
+    });
+  }
+
+  /** Asks the reactor for the next event, unless that is under way. */
+  #watch(): void {
+    if (this.#watching || this.#queue.size === 0) return;
+    const code = reactor().notify(this.#fd, this.#onReady);
+    if (code < 0) {
+      for (const waiter of this.#queue) this.#fail(waiter, new EpollError(code, 'epoll_ctl', this.#fd));
+    } else {
+      this.#known = true;
+      this.#watching = true;
+    }
+  }
+
+  /** Gives what has come to those who wait, first come first served. */
+  #serve(): void {
+    for (const waiter of this.#queue) {
+      const n = this.#look(waiter.events);
+      if (n === 0) break;
+      if (n < 0) this.#fail(waiter, new EpollError(n, 'epoll_wait', this.#fd));
+      else this.#settle(waiter, n);
+    }
+    this.#watch();
+  }
+
+  #expire(waiter: Waiter): void {
+    const n = this.#look(waiter.events);
+    if (n < 0) this.#fail(waiter, new EpollError(n, 'epoll_wait', this.#fd));
+    else this.#settle(waiter, n);
+  }
+
+  #settle(waiter: Waiter, n: number): void {
+    this.#remove(waiter);
+    waiter.resolve(n);
+  }
+
+  #fail(waiter: Waiter, error: unknown): void {
+    this.#remove(waiter);
+    waiter.reject(error);
+  }
+
+  #remove(waiter: Waiter): void {
+    waiter.release();
+    this.#queue.delete(waiter);
+    if (this.#queue.size === 0) this.#forget();
+  }
+
+  /** Nobody waits any more: the loop need not stay alive for this instance. */
+  #forget(): void {
+    if (this.#watching) reactor().forget(this.#fd, this.#onReady);
+    this.#watching = false;
+  }
+}
