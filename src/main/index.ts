@@ -26,3 +26,7 @@ export {
   formatFlags,
 } from '../shared/flags.js';
 export { Waker } from '../shared/waker.js';
+export type { ServiceEvent } from './consumer.js';
+export type { WaitServiceOptions } from './options.js';
+export { WaitService } from './service.js';
+export type { ThreadStats, WaitServiceStats } from './stats.js';

@@ -8,6 +8,7 @@ import { deadlineAfter, remaining } from './clock.js';
 import { aborted, EBADF, EpollError } from './errors.js';
 import { type Events, fill } from './events.js';
 import { reactor } from './reactor.js';
+import { loopIsDue } from './turns.js';
 import { waitFor } from './wait.js';
 
 export interface WaitOptions {
@@ -16,21 +17,6 @@ export interface WaitOptions {
 
 /** The longest delay of setTimeout. */
 const LONGEST_TIMER = 0x7fff_ffff;
-/** How many waits in a row may be answered at once before the loop gets a turn, for its timers and its other fds. */
-const ANSWERS_A_TURN = 16;
-
-let answers = 0;
-
-/** Whether the loop is due a turn. */
-function loopIsDue(): boolean {
-  if (answers === 0) setImmediate(newTurn);
-  return ++answers > ANSWERS_A_TURN;
-}
-
-function newTurn(): void {
-  answers = 0;
-}
-
 /** One wait in the queue. */
 class Waiter {
   #timer: NodeJS.Timeout | undefined;

@@ -1,0 +1,53 @@
+/**
+ * Takes over what a dead thread had: nothing is lost with it. Its ring was drained before.
+ *
+ * Its events that nobody claimed, and the registrations that it held, go back to the kernel, which looks at their fds
+ * again. The one whose handler was running rests: running it again would be a crash loop. Peers may be taking entries
+ * over at the same time; whoever exchanges an entry, or seizes a claim, has it.
+ */
+import * as claims from '../shared/claim.js';
+import * as L from '../shared/layout.js';
+import { EVENT_WORDS } from '../shared/syscalls.js';
+import type { Registry } from './registry.js';
+
+/** What was running when the thread died. */
+export interface Interrupted {
+  readonly slot: number;
+  readonly mask: number;
+}
+
+export function recover(
+  registry: Registry,
+  memory: L.ThreadMemory,
+  owner: number,
+  rearm: (slot: number, generation: number) => void,
+): Interrupted | undefined {
+  const { words, agenda, held } = memory;
+  const { table } = registry;
+  const at = Atomics.exchange(words, L.AT, L.AT_NOTHING);
+  const slot = words[L.AT_SLOT] ?? 0;
+  const generation = words[L.AT_GENERATION] ?? 0;
+  const current = at !== L.AT_NOTHING && slot !== L.EXIT_SLOT && table.isCurrent(slot, generation);
+  const interrupted = current && at === L.AT_RUN ? { slot, mask: words[L.AT_MASK] ?? 0 } : undefined;
+  if (interrupted !== undefined) claims.rest(table.words, table.claimAt(slot), generation);
+
+  for (const owned of [...registry.slots()]) reclaim(registry, owned, owner, owned === interrupted?.slot);
+  held.fill(0);
+  for (let i = 0; i < agenda.length; i += EVENT_WORDS) {
+    const left = Atomics.exchange(agenda, i + L.AGENDA_GENERATION, 0);
+    if (left !== 0) rearm(agenda[i + L.AGENDA_SLOT] ?? 0, left);
+  }
+  if (current && at === L.AT_EVENT) rearm(slot, generation);
+  return interrupted;
+}
+
+/** Lets go of a slot for its dead owner. */
+function reclaim(registry: Registry, slot: number, owner: number, rests: boolean): void {
+  const { table } = registry;
+  const at = table.claimAt(slot);
+  if (!claims.seize(table.words, at, table.generationOf(slot), owner, claims.MAIN)) return;
+  // A oneshot that was claimed and not run has not had its run.
+  if (!rests) claims.wake(table.words, at, table.generationOf(slot));
+  if (claims.drop(table.words, at) === claims.CLOSED) registry.released(slot);
+  else if (!rests) registry.rearm(slot);
+}

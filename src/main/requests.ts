@@ -1,0 +1,63 @@
+/** Carries out what handlers ask of epoll_ctl, in the order asked. */
+import * as claims from '../shared/claim.js';
+import { ENOENT, outOfRange } from '../shared/errors.js';
+import { joinWord64 } from '../shared/events.js';
+import * as L from '../shared/layout.js';
+import { eventOf, type ServiceEvent } from './consumer.js';
+import { controlError, NO_ROOM, type Registry } from './registry.js';
+
+export type Report = (error: Error, event?: ServiceEvent) => void;
+
+const nothing = (): void => {};
+
+/** What the service says when it has as many registrations as it was made for. */
+export function full(capacity: number): Error {
+  return outOfRange('the number of registrations', `at most the capacity, ${capacity}`, capacity + 1);
+}
+
+export class Requests {
+  readonly #registry: Registry;
+  readonly #capacity: number;
+  readonly #report: Report;
+
+  constructor(registry: Registry, capacity: number, report: Report) {
+    this.#registry = registry;
+    this.#capacity = capacity;
+    this.#report = report;
+  }
+
+  register(fd: number, mask: number, low: number, high: number): void {
+    this.#registry.submit(fd, () => {
+      const code = this.#registry.add(fd, mask, low, high);
+      if (code === 0) return;
+      const error = code === NO_ROOM ? full(this.#capacity) : controlError(code, fd);
+      this.#report(error, { fd, events: mask >>> 0, data: joinWord64(low, high) });
+    });
+  }
+
+  modify(slot: number, generation: number, fd: number, mask: number, low: number, high: number): void {
+    const code = this.#registry.table.isCurrent(slot, generation)
+      ? this.#registry.modify(fd, mask, low, high)
+      : -ENOENT;
+    if (code < 0) this.#report(controlError(code, fd), { fd, events: mask >>> 0, data: joinWord64(low, high) });
+  }
+
+  remove(slot: number, generation: number, fd: number, close: boolean): void {
+    const registry = this.#registry;
+    const current = registry.table.isCurrent(slot, generation);
+    const event = current ? eventOf(registry, slot, registry.table.interestOf(slot)) : undefined;
+    const code = current ? registry.remove(fd, close, nothing) : -ENOENT;
+    if (code < 0) this.#report(controlError(code, fd), event ?? { fd, events: 0, data: BigInt(fd) });
+  }
+
+  /** A thread has given up an event, or a level registration that may still be ready. */
+  rearm(slot: number, generation: number): void {
+    const { table } = this.#registry;
+    if (!table.isCurrent(slot, generation)) return;
+    if (!claims.isResting(Atomics.load(table.words, slot * L.SLOT_WORDS + L.CLAIM))) this.#registry.rearm(slot);
+  }
+
+  released(slot: number, generation: number): void {
+    if (this.#registry.table.generationOf(slot) === generation) this.#registry.released(slot);
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * A ring from one thread to the main thread, single producer and single consumer.
+ *
+ * TAIL counts what was put in, HEAD what was taken out; both only grow, and wrap. The producer writes an entry before it
+ * stores TAIL, the consumer reads it before it stores HEAD: each sees the other's entries whole. A producer that finds no
+ * room sets FULL, looks again, and sleeps on HEAD; the consumer stores HEAD, then looks at FULL: one of them sees the other.
+ */
+import { ENTRY_WORDS, FULL, HEAD, RING_ENTRIES, TAIL, type ThreadMemory } from './layout.js';
+
+/** The thread's end. */
+export class RingWriter {
+  readonly #words: Int32Array;
+  readonly #ring: Int32Array;
+
+  constructor(memory: ThreadMemory) {
+    this.#words = memory.words;
+    this.#ring = memory.ring;
+  }
+
+  /** Where the next entry goes in the ring; -1 while there is no room. */
+  reserve(): number {
+    const tail = Atomics.load(this.#words, TAIL);
+    if (((tail - Atomics.load(this.#words, HEAD)) | 0) >= RING_ENTRIES) return -1;
+    return (tail & (RING_ENTRIES - 1)) * ENTRY_WORDS;
+  }
+
+  /** The entry at the reserved place is written. */
+  commit(): void {
+    Atomics.store(this.#words, TAIL, (Atomics.load(this.#words, TAIL) + 1) | 0);
+  }
+
+  /** Sleeps until an entry was taken, at most `milliseconds`. */
+  sleep(milliseconds: number): void {
+    const words = this.#words;
+    Atomics.store(words, FULL, 1);
+    const head = Atomics.load(words, HEAD);
+    if (((Atomics.load(words, TAIL) - head) | 0) >= RING_ENTRIES) Atomics.wait(words, HEAD, head, milliseconds);
+    Atomics.store(words, FULL, 0);
+  }
+
+  get ring(): Int32Array {
+    return this.#ring;
+  }
+}
+
+/** The main thread's end. */
+export class RingReader {
+  readonly ring: Int32Array;
+  readonly #words: Int32Array;
+
+  constructor(memory: ThreadMemory) {
+    this.#words = memory.words;
+    this.ring = memory.ring;
+  }
+
+  /** Where the oldest entry stands in the ring; -1: there is none. */
+  peek(): number {
+    const head = Atomics.load(this.#words, HEAD);
+    if (head === Atomics.load(this.#words, TAIL)) return -1;
+    return (head & (RING_ENTRIES - 1)) * ENTRY_WORDS;
+  }
+
+  /** The oldest entry was read. */
+  shift(): void {
+    const words = this.#words;
+    Atomics.store(words, HEAD, (Atomics.load(words, HEAD) + 1) | 0);
+    if (Atomics.load(words, FULL) === 1) Atomics.notify(words, HEAD);
+  }
+
+  /** Whether an entry of this slot and generation with this operation is on its way. */
+  has(op: number, slot: number, generation: number): boolean {
+    const { ring } = this;
+    const tail = Atomics.load(this.#words, TAIL);
+    for (let i = Atomics.load(this.#words, HEAD); i !== tail; i = (i + 1) | 0) {
+      const at = (i & (RING_ENTRIES - 1)) * ENTRY_WORDS;
+      if (ring[at] === op && ring[at + 1] === slot && ring[at + 2] === generation) return true;
+    }
+    return false;
+  }
+
+  /** Wakes a thread that waits for room, to see that the service ends. */
+  wakeWriter(): void {
+    Atomics.notify(this.#words, HEAD);
+  }
+}

@@ -1,0 +1,40 @@
+/**
+ * How many events a thread takes at once. Many are cheap to fetch together, but those behind a slow handler would wait
+ * while other threads idle: as many as fit into 100 µs of the handler's measured time, beginning with one.
+ */
+const TARGET_MS = 0.1;
+/** How slowly one slow run is forgotten. */
+const MEMORY = 16;
+
+export class BatchSize {
+  readonly #most: number;
+  readonly #fixed: boolean;
+  #mean = 0;
+  #size = 1;
+
+  /** @param fixed nothing is run here: always as many as allowed */
+  constructor(most: number, fixed: boolean) {
+    this.#most = most;
+    this.#fixed = fixed;
+    if (fixed) this.#size = most;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Whether one run takes so long that another thread, if one is free, should have the next. */
+  get isSlow(): boolean {
+    return this.#mean > TARGET_MS;
+  }
+
+  /** `runs` handlers took `milliseconds` together. */
+  measured(milliseconds: number, runs: number): void {
+    if (this.#fixed) return;
+    const each = milliseconds / runs;
+    // Up at once, down slowly: where some handlers are slow, the next may be.
+    this.#mean = each > this.#mean ? each : this.#mean + (each - this.#mean) / MEMORY;
+    const fits = Math.floor(TARGET_MS / Math.max(this.#mean, 1e-6));
+    this.#size = Math.max(1, Math.min(this.#most, this.#size * 2, fits));
+  }
+}

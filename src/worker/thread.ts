@@ -1,0 +1,50 @@
+/** What piscina runs in each thread of the pool: loads the handler, returns, and goes on in the wait loop. */
+import type { MessagePort } from 'node:worker_threads';
+import { threadId } from 'node:worker_threads';
+import { type PackedError, packError } from '../shared/error-transfer.js';
+import * as L from '../shared/layout.js';
+import { requireLinux } from '../shared/syscalls.js';
+import { loadHandler } from './handler.js';
+import { Outbox } from './outbox.js';
+import { ReadyRegistration } from './ready.js';
+import { WaitLoop } from './wait-loop.js';
+
+export interface ThreadTask {
+  readonly plan: L.Plan;
+  readonly index: number;
+  readonly epfd: number;
+  /** The writing end of the doorbell's pipe. */
+  readonly bell: number;
+  readonly port: MessagePort;
+  /** For import(); none: events go to the main thread. */
+  readonly handler: string | undefined;
+  readonly handlerData: unknown;
+}
+
+/** Undefined once the thread is about to wait; otherwise why it will not. */
+export default async function run(task: ThreadTask): Promise<PackedError | undefined> {
+  const { plan, index, epfd, bell, port, handler } = task;
+  const { words } = L.threadOf(plan, index);
+  // Ending a thread that is inside koffi's own loading aborts the process: whoever wants to end it asks here first.
+  if (Atomics.compareExchange(words, L.PHASE, L.PHASE_NEW, L.PHASE_LOADING) !== L.PHASE_NEW) {
+    return packError(new Error('the service was closed before this thread began'));
+  }
+  Atomics.store(words, L.THREAD_ID, threadId);
+  try {
+    requireLinux();
+  } finally {
+    Atomics.store(words, L.PHASE, L.PHASE_LOADED);
+    Atomics.notify(words, L.PHASE);
+  }
+  try {
+    const loaded = handler === undefined ? undefined : await loadHandler(handler, task.handlerData);
+    const outbox = new Outbox(plan, L.threadOf(plan, index), port, bell);
+    const ready = new ReadyRegistration(plan, outbox);
+    const loop = new WaitLoop({ plan, index, epfd, outbox, ready, handler: loaded });
+    Atomics.store(words, L.PHASE, L.PHASE_WAITING);
+    setImmediate(() => loop.turn());
+    return undefined;
+  } catch (error) {
+    return packError(error);
+  }
+}

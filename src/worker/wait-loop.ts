@@ -1,0 +1,188 @@
+/**
+ * The loop of one thread: waits on the shared epoll instance and deals with what is ready.
+ *
+ * What the thread has in hand stands in shared memory, so that nothing is lost with it: events as the kernel wrote them
+ * (the agenda), and registrations that it holds and is to look at again (held). An entry is taken by exchanging one of
+ * its words for 0, by this thread or by a peer that sees it stuck; who gets the word deals with the entry.
+ */
+import { EINTR, EpollError } from '../shared/errors.js';
+import * as L from '../shared/layout.js';
+import { EVENT_WORDS, epollWait } from '../shared/syscalls.js';
+import { BatchSize } from './batch-size.js';
+import type { Outbox } from './outbox.js';
+import { Peers, type Rescuer } from './peers.js';
+import { type Parts, Runner } from './runner.js';
+
+/** After this long in one go the thread gives its event loop a turn, for timers, messages and output. */
+const TURN_MS = 20;
+/** A batch that has taken this long is handed on, to threads that are free. */
+const SLOW_MS = 1;
+
+export class WaitLoop {
+  readonly #epfd: number;
+  readonly #alone: boolean;
+  readonly #slice: number;
+  readonly #header: Int32Array;
+  readonly #words: Int32Array;
+  readonly #stats: Float64Array;
+  readonly #agenda: Int32Array;
+  readonly #outbox: Outbox;
+  readonly #runner: Runner;
+  readonly #peers: Peers | undefined;
+  readonly #rescuer: Rescuer;
+  readonly #batch: BatchSize;
+  readonly #turn = (): void => this.turn();
+  /** Cached: the getters of process are slow. */
+  readonly #output: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
+  /** The next entry of the agenda, and how many there are. */
+  #next = 0;
+  #count = 0;
+  #now = 0;
+
+  constructor(parts: Parts) {
+    const { plan, index, epfd, outbox, handler } = parts;
+    const memory = L.threadOf(plan, index);
+    this.#epfd = epfd;
+    this.#alone = plan.threads === 1;
+    // A bound for an owner that ends without a word; Node waits for its threads one by one.
+    this.#slice = Math.max(20, Math.min(500, Math.floor(1000 / plan.threads)));
+    this.#header = L.headerOf(plan);
+    this.#words = memory.words;
+    this.#stats = memory.stats;
+    this.#agenda = memory.agenda;
+    this.#outbox = outbox;
+    this.#batch = new BatchSize(plan.batch, handler === undefined);
+    const runner = new Runner(parts, this.#batch);
+    this.#runner = runner;
+    this.#peers = this.#alone || handler === undefined ? undefined : new Peers(plan, index);
+    this.#rescuer = {
+      event: (slot, generation) => outbox.push(L.REARM, slot, generation),
+      held: (slot, generation, due, owner) => runner.seize(slot, generation, due, owner),
+      get room() {
+        return runner.held.room;
+      },
+    };
+  }
+
+  /** Runs until there is a reason to let the event loop have a turn, and comes back after it. */
+  turn(): void {
+    this.#now = performance.now();
+    const until = this.#now + TURN_MS;
+    for (;;) {
+      if (!this.#work()) {
+        this.#suspend();
+        return;
+      }
+      if (this.#stopping()) {
+        this.#end();
+        return;
+      }
+      if (this.#now >= until || this.#hasOutput()) break;
+      this.#wait();
+      if (this.#count === 0 && this.#runner.held.length === 0) break;
+    }
+    this.#peers?.rescue(this.#rescuer);
+    setImmediate(this.#turn);
+  }
+
+  /** One epoll_wait into the agenda. */
+  #wait(): void {
+    const { held } = this.#runner;
+    // Each event may end up on the held list.
+    const room = Math.min(this.#batch.size, held.room);
+    const n = room === 0 ? 0 : epollWait(this.#epfd, this.#agenda, room, held.length > 0 ? 0 : this.#slice);
+    this.#now = performance.now();
+    this.#next = 0;
+    this.#count = Math.max(0, n);
+    if (n < 0 && n !== -EINTR && !this.#stopping()) throw new EpollError(n, 'epoll_wait', this.#epfd);
+    this.#add(L.WAITS, 1);
+    this.#add(L.EVENTS, this.#count);
+  }
+
+  /** Deals with the agenda, then with what is held. False: a handler's promise is pending. */
+  #work(): boolean {
+    const started = this.#now;
+    const runs = this.#words[L.RUNS] ?? 0;
+    while (this.#next < this.#count) {
+      if (this.#stopping()) return true;
+      if (!this.#take(this.#next++)) return false;
+      this.#now = performance.now();
+      if (this.#now - started > SLOW_MS) this.#handOn();
+    }
+    if (this.#runner.held.length > 0 && !this.#stopping() && !this.#runner.lookAgain()) return false;
+    const done = ((this.#words[L.RUNS] ?? 0) - runs) | 0;
+    if (done > 0) {
+      this.#now = performance.now();
+      this.#batch.measured(this.#now - started, done);
+      this.#add(L.BUSY, this.#now - started);
+    }
+    return true;
+  }
+
+  /** Entry `i` of the agenda. False: a handler's promise is pending. */
+  #take(i: number): boolean {
+    const words = this.#words;
+    const agenda = this.#agenda;
+    const at = i * EVENT_WORDS;
+    const slot = agenda[at + L.AGENDA_SLOT] ?? 0;
+    const generation = agenda[at + L.AGENDA_GENERATION] ?? 0;
+    const mask = agenda[at] ?? 0;
+    // Named before it is taken: whenever this thread dies, the event is in the agenda or here.
+    words[L.AT_SLOT] = slot;
+    words[L.AT_GENERATION] = generation;
+    words[L.AT_MASK] = mask;
+    Atomics.store(words, L.AT, L.AT_EVENT);
+    const mine = Atomics.exchange(agenda, at + L.AGENDA_GENERATION, 0) !== 0;
+    if (mine && slot !== L.EXIT_SLOT && !this.#runner.dispatch(slot, generation, mask)) return false;
+    Atomics.store(words, L.AT, L.AT_NOTHING);
+    return true;
+  }
+
+  /** Waits for a handler's promise on the event loop; what else is in hand goes to threads that are free. */
+  #suspend(): void {
+    const since = this.#now;
+    this.#handOn();
+    const goOn = (failed: boolean, error?: unknown): void => {
+      this.#runner.resume(failed, error);
+      this.#batch.measured(performance.now() - since, 1);
+      setImmediate(this.#turn);
+    };
+    Promise.resolve(this.#runner.promise).then(
+      () => goOn(false),
+      error => goOn(true, error),
+    );
+  }
+
+  /** Has the registry make the kernel look again at the rest of the agenda, so that other threads can take it. */
+  #handOn(): void {
+    if (this.#alone || this.#peers === undefined) return;
+    const agenda = this.#agenda;
+    for (; this.#next < this.#count; this.#next++) {
+      const at = this.#next * EVENT_WORDS;
+      const slot = agenda[at + L.AGENDA_SLOT] ?? 0;
+      const generation = agenda[at + L.AGENDA_GENERATION] ?? 0;
+      // Asked for before it is dropped, in case this thread dies in between.
+      if (generation !== 0 && slot !== L.EXIT_SLOT) this.#outbox.push(L.REARM, slot, generation);
+      Atomics.store(agenda, at + L.AGENDA_GENERATION, 0);
+    }
+  }
+
+  #add(field: number, n: number): void {
+    this.#stats[field] = (this.#stats[field] ?? 0) + n;
+  }
+
+  #stopping(): boolean {
+    return Atomics.load(this.#header, L.STOP) !== 0;
+  }
+
+  #hasOutput(): boolean {
+    for (const stream of this.#output) if (stream.writableLength > 0) return true;
+    return false;
+  }
+
+  /** Out of the loop for good; the main thread is told. */
+  #end(): void {
+    Atomics.store(this.#words, L.PHASE, L.PHASE_ENDED);
+    this.#outbox.ring();
+  }
+}
