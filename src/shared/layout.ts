@@ -8,6 +8,8 @@ export const STOP = 0;
 export const DOORBELL = 1;
 /** Values of ready.post() that the main thread has not taken yet. */
 export const POSTS = 2;
+/** Threads that are blocked in epoll_wait: a hint, for those that have more in hand than they should. */
+export const IDLE = 3;
 const HEADER_WORDS = 16;
 
 // ---- a slot: what the service knows of one registration -----------------------------------------------

@@ -37,7 +37,7 @@ export interface Parts {
 export class Runner {
   readonly held: HeldList;
   readonly #owner: number;
-  readonly #alone: boolean;
+  readonly #header: Int32Array;
   readonly #crowd: number;
   readonly #slots: Int32Array;
   readonly #words: Int32Array;
@@ -53,7 +53,7 @@ export class Runner {
     this.#slots = L.slotsOf(plan);
     this.held = new HeldList(memory.held, this.#slots, epfd);
     this.#owner = handler === undefined ? claims.MAIN : index + 1;
-    this.#alone = plan.threads === 1;
+    this.#header = L.headerOf(plan);
     this.#crowd = plan.batch;
     this.#words = memory.words;
     this.#stats = memory.stats;
@@ -232,9 +232,9 @@ export class Runner {
     if (!this.#isOneshot(slot)) claims.wake(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation);
   }
 
-  /** Whether another thread should have the next run: runs are slow, or too many are held here. */
+  /** Whether another thread should have the next run: runs are slow and one is free, or too many are held here. */
   #belongsElsewhere(): boolean {
-    return (this.#batch.isSlow && !this.#alone) || this.held.length > this.#crowd;
+    return (this.#batch.isSlow && Atomics.load(this.#header, L.IDLE) > 0) || this.held.length > this.#crowd;
   }
 
   #count(field: number): void {

@@ -90,13 +90,24 @@ export class WaitLoop {
     const { held } = this.#runner;
     // Each event may end up on the held list.
     const room = Math.min(this.#batch.size, held.room);
-    const n = room === 0 ? 0 : epollWait(this.#epfd, this.#agenda, room, held.length > 0 ? 0 : this.#slice);
+    const n = held.length > 0 ? this.#look(room) : this.#block(room);
     this.#now = performance.now();
     this.#next = 0;
     this.#count = Math.max(0, n);
     if (n < 0 && n !== -EINTR && !this.#stopping()) throw new EpollError(n, 'epoll_wait', this.#epfd);
     this.#add(L.WAITS, 1);
     this.#add(L.EVENTS, this.#count);
+  }
+
+  #look(room: number): number {
+    return room === 0 ? 0 : epollWait(this.#epfd, this.#agenda, room, 0);
+  }
+
+  #block(room: number): number {
+    Atomics.add(this.#header, L.IDLE, 1);
+    const n = epollWait(this.#epfd, this.#agenda, room, this.#slice);
+    Atomics.sub(this.#header, L.IDLE, 1);
+    return n;
   }
 
   /** Deals with the agenda, then with what is held. False: a handler's promise is pending. */
@@ -107,7 +118,7 @@ export class WaitLoop {
       if (this.#stopping()) return true;
       if (!this.#take(this.#next++)) return false;
       this.#now = performance.now();
-      if (this.#now - started > SLOW_MS) this.#handOn();
+      if (this.#now - started > SLOW_MS && Atomics.load(this.#header, L.IDLE) > 0) this.#handOn();
     }
     if (this.#runner.held.length > 0 && !this.#stopping() && !this.#runner.lookAgain()) return false;
     const done = ((this.#words[L.RUNS] ?? 0) - runs) | 0;
