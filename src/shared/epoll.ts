@@ -7,6 +7,7 @@ import { checkEvents, type Event, Events, fill } from './events.js';
 import { readRegistered } from './fdinfo.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from './flags.js';
 import { LoopWait, type WaitOptions } from './loop-wait.js';
+import { announceClose } from './reactor.js';
 import * as sys from './syscalls.js';
 import { waitFor } from './wait.js';
 
@@ -234,7 +235,9 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
     if (fd < 0) return;
     this.#fd = -1;
     this.#loop?.close();
-    if (this.#owned) sys.close(fd);
+    if (!this.#owned) return;
+    announceClose(fd, -EBADF);
+    sys.close(fd);
   }
 
   [Symbol.dispose](): void {
