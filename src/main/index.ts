@@ -26,3 +26,4 @@ export {
   formatFlags,
 } from '../shared/flags.js';
 export { Waker } from '../shared/waker.js';
+export { detach } from './detach.js';

@@ -88,7 +88,7 @@ export class LoopWait {
   wait(events: Events, timeout: number, signal: AbortSignal | undefined): Promise<number> {
     if (signal?.aborted) return Promise.reject(aborted(signal));
     if (timeout !== 0 && this.#queue.size > 0) return this.#enqueue(events, timeout, signal);
-    const n = this.#look(events);
+    const n = this.#look(events, timeout !== 0);
     if (n < 0) return Promise.reject(new EpollError(n, 'epoll_wait', this.#fd));
     if (n === 0 && timeout !== 0) return this.#enqueue(events, timeout, signal);
     return loopIsDue() ? new Promise(resolve => setImmediate(resolve, n)) : Promise.resolve(n);
@@ -99,8 +99,9 @@ export class LoopWait {
     this.#failAll(EBADF);
   }
 
-  #look(events: Events): number {
-    return fill(events, waitFor, this.#fd, 0);
+  /** @param keep whether finding nothing leaves the buffer alone, as the wait goes on: it may be in use by another */
+  #look(events: Events, keep: boolean): number {
+    return fill(events, waitFor, this.#fd, 0, keep);
   }
 
   #enqueue(events: Events, timeout: number, signal: AbortSignal | undefined): Promise<number> {
@@ -130,7 +131,7 @@ export class LoopWait {
   /** Gives what has come to those who wait, first come first served. */
   #serve(): void {
     for (const waiter of this.#queue) {
-      const n = this.#look(waiter.events);
+      const n = this.#look(waiter.events, true);
       if (n === 0) break;
       if (n < 0) this.#fail(waiter, new EpollError(n, 'epoll_wait', this.#fd));
       else this.#settle(waiter, n);
@@ -139,7 +140,7 @@ export class LoopWait {
   }
 
   #expire(waiter: Waiter): void {
-    const n = this.#look(waiter.events);
+    const n = this.#look(waiter.events, false);
     if (n < 0) this.#fail(waiter, new EpollError(n, 'epoll_wait', this.#fd));
     else this.#settle(waiter, n);
   }
