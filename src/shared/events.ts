@@ -79,13 +79,13 @@ export class Events implements Iterable<Event> {
 
   /** The mask of event `index`, unsigned; allocates nothing. @throws RangeError at or past `length` */
   eventsAt(index: number): number {
-    if (!(index >>> 0 === index && index < this.#length)) this.#reject(index);
+    if (!(typeof index === 'number' && index >>> 0 === index && index < this.#length)) this.#reject(index);
     return this.#words[index * EVENT_WORDS] ?? 0;
   }
 
   /** The 64 bits that the fd was registered with. @throws RangeError at or past `length` */
   dataAt(index: number): bigint {
-    if (!(index >>> 0 === index && index < this.#length)) this.#reject(index);
+    if (!(typeof index === 'number' && index >>> 0 === index && index < this.#length)) this.#reject(index);
     const at = index * EVENT_WORDS;
     halves[0] = this.#words[at + DATA_LOW] ?? 0;
     halves[1] = this.#words[at + DATA_HIGH] ?? 0;
