@@ -27,6 +27,7 @@ export {
 } from '../shared/flags.js';
 export { Waker } from '../shared/waker.js';
 export type { ServiceEvent } from './consumer.js';
+export { detach } from './detach.js';
 export type { WaitServiceOptions } from './options.js';
 export { WaitService } from './service.js';
 export type { ThreadStats, WaitServiceStats } from './stats.js';

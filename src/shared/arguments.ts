@@ -1,4 +1,5 @@
 /** Checks of arguments, made before any system call. Each returns the value that it read, once. */
+import { types } from 'node:util';
 import { invalidType, outOfRange } from './errors.js';
 
 /** An fd, or anything that carries one. */
@@ -95,7 +96,7 @@ export function options(value: unknown, name = 'options'): void {
 /** A buffer that a system call may fill or read; its length is asked of the view's own intrinsic getter. */
 export function bufferLength(view: unknown, name = 'buffer'): number {
   if (!ArrayBuffer.isView(view)) throw invalidType(name, 'a Buffer, TypedArray or DataView', view);
-  return lengthOf(view, view instanceof DataView);
+  return lengthOf(view, types.isDataView(view));
 }
 
 type Length = (this: ArrayBufferView) => number;
@@ -114,8 +115,24 @@ function lengthOf(view: ArrayBufferView, isDataView: boolean): number {
   try {
     return (isDataView ? ofDataView : ofTypedArray).call(view);
   } catch {
-    // A DataView whose buffer was detached or has shrunk away from under it, or one that poses as the other kind.
+    // A DataView whose buffer was detached, or has shrunk away from under it.
     return 0;
+  }
+}
+
+/** An AbortSignal, or nothing. */
+export function abortSignal(value: unknown, name: string): AbortSignal | undefined {
+  if (value === undefined) return undefined;
+  if (!isAbortSignal(value)) throw invalidType(name, 'an AbortSignal', value);
+  return value;
+}
+
+function isAbortSignal(value: unknown): value is AbortSignal {
+  try {
+    // The getter refuses what only inherits from the prototype.
+    return value instanceof AbortSignal && typeof value.aborted === 'boolean';
+  } catch {
+    return false;
   }
 }
 

@@ -1,4 +1,5 @@
-/** A deadline on the monotonic clock. */
+/** A deadline on the monotonic clock. Imported, as a test's fake timers replace the global one and the kernel keeps its own. */
+import { performance } from 'node:perf_hooks';
 
 /** Milliseconds; -1 (for ever) stays -1. */
 export function deadlineAfter(timeout: number): number {

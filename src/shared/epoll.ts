@@ -7,6 +7,7 @@ import { checkEvents, type Event, Events, fill } from './events.js';
 import { readRegistered } from './fdinfo.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from './flags.js';
 import { LoopWait, type WaitOptions } from './loop-wait.js';
+import { announceClose } from './reactor.js';
 import * as sys from './syscalls.js';
 import { waitFor } from './wait.js';
 
@@ -56,7 +57,7 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
   /** What iteration has fetched and not yet yielded. */
   #fetched: Events | undefined;
   #next = 0;
-  #fetching: Promise<number> | undefined;
+  #fetching: Promise<void> | undefined;
 
   static {
     isEpoll = value => typeof value === 'object' && value !== null && #fd in value;
@@ -122,14 +123,14 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
   /** epoll_ctl(EPOLL_CTL_DEL). @throws TypeError, RangeError for the argument; EpollError ENOENT, EBADF */
   unregister(fd: FdLike): void {
     const target = args.descriptor(fd);
-    const code = sys.epollControl(this.#open('epoll_ctl'), EPOLL_CTL_DEL, target, null);
+    const code = sys.epollControl(this.#open('epoll_ctl', target), EPOLL_CTL_DEL, target, null);
     if (code < 0) throw new EpollError(code, 'epoll_ctl', target);
   }
 
   #control(op: number, fd: FdLike, event: EventInit): void {
     const target = args.descriptor(fd);
     const events = args.eventInit(event, target, data);
-    epollControl(this.#open('epoll_ctl'), op, target, events, data);
+    epollControl(this.#open('epoll_ctl', target), op, target, events, data);
   }
 
   /**
@@ -159,10 +160,7 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
     checkEvents(events);
     const limit = args.timeout(timeout);
     args.options(options);
-    const signal: unknown = options.signal;
-    if (signal !== undefined && !(signal instanceof AbortSignal)) {
-      throw invalidType('options.signal', 'an AbortSignal', signal);
-    }
+    const signal = args.abortSignal(options.signal, 'options.signal');
     const fd = this.#open('epoll_wait');
     this.#loop ??= new LoopWait(fd);
     return this.#loop.wait(events, limit, signal);
@@ -206,10 +204,13 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
     this.#fetched ??= new Events(ITERATION_BATCH);
     if (this.#fetching === undefined) {
       this.#next = Number.POSITIVE_INFINITY; // nothing is to be shifted from a buffer that is being filled
-      this.#fetching = this.waitAsync(this.#fetched).finally(() => {
-        this.#next = 0;
-        this.#fetching = undefined;
-      });
+      this.#fetching = this.waitAsync(this.#fetched)
+        .then(() => {
+          this.#next = 0; // not after a failure: the buffer holds what was yielded before
+        })
+        .finally(() => {
+          this.#fetching = undefined;
+        });
     }
     try {
       await this.#fetching;
@@ -222,10 +223,10 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * What the kernel itself says is registered (/proc/self/fdinfo). It adds EPOLLERR and EPOLLHUP to every mask, and a
    * spent EPOLLONESHOT has lost its readiness bits.
    *
-   * @throws EpollError EBADF
+   * @throws EpollError EBADF, EINVAL (not an epoll fd), EMFILE, ENFILE
    */
   registered(): Array<Event & { readonly fd: number }> {
-    return readRegistered(this.#open('epoll_wait'));
+    return readRegistered(this.#open('open'));
   }
 
   /** Closes the fd, if this instance owns it; waits on the event loop reject with EBADF. Idempotent. */
@@ -234,15 +235,18 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
     if (fd < 0) return;
     this.#fd = -1;
     this.#loop?.close();
-    if (this.#owned) sys.close(fd);
+    if (!this.#owned) return;
+    announceClose(fd, -EBADF);
+    sys.close(fd);
   }
 
   [Symbol.dispose](): void {
     this.close();
   }
 
-  #open(syscall: string): number {
-    if (this.#fd < 0) throw new EpollError(EBADF, syscall, this.#fd);
+  /** The fd, for a call about `subject`. */
+  #open(syscall: string, subject = this.#fd): number {
+    if (this.#fd < 0) throw new EpollError(EBADF, syscall, subject);
     return this.#fd;
   }
 }

@@ -2,7 +2,8 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap, inspect } from 'node:util';
 
-export const { EAGAIN, EBADF, EEXIST, EINTR, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, ENOSYS, EPERM } = constants.errno;
+export const { EAGAIN, EBADF, EEXIST, EINTR, EINVAL, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, ENOSYS, EPERM } =
+  constants.errno;
 
 /** Errors whose cause is a limit that the machine's owner can raise: the limit's name. */
 const LIMITS: Readonly<Record<string, string>> = {

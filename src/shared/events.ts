@@ -22,12 +22,16 @@ export function joinWord64(low: number, high: number): bigint {
   return whole[0] ?? 0n;
 }
 
-/** Fills a buffer's events by `call`, which is told where and how many at most, and returns how many or an errno. */
+/**
+ * Fills a buffer's events by `call`, which is told where and how many at most, and returns how many or an errno. With
+ * `keep`, a call that finds nothing leaves the buffer as it was.
+ */
 export let fill: <A, B>(
   events: Events,
   call: (a: A, words: Uint32Array, max: number, b: B) => number,
   a: A,
   b: B,
+  keep?: boolean,
 ) => number;
 
 /** Throws ERR_INVALID_ARG_TYPE for whatever was not made by `new Events`. */
@@ -40,9 +44,9 @@ export class Events implements Iterable<Event> {
   #length = 0;
 
   static {
-    fill = (events, call, a, b) => {
+    fill = (events, call, a, b, keep = false) => {
       const n = call(a, events.#words, Math.min(events.#capacity, MAX_EVENTS), b);
-      events.#length = Math.max(n, 0);
+      if (n !== 0 || !keep) events.#length = Math.max(n, 0);
       return n;
     };
     checkEvents = events => {
@@ -75,13 +79,13 @@ export class Events implements Iterable<Event> {
 
   /** The mask of event `index`, unsigned; allocates nothing. @throws RangeError at or past `length` */
   eventsAt(index: number): number {
-    if (!(index >>> 0 === index && index < this.#length)) this.#reject(index);
+    if (!(typeof index === 'number' && index >>> 0 === index && index < this.#length)) this.#reject(index);
     return this.#words[index * EVENT_WORDS] ?? 0;
   }
 
   /** The 64 bits that the fd was registered with. @throws RangeError at or past `length` */
   dataAt(index: number): bigint {
-    if (!(index >>> 0 === index && index < this.#length)) this.#reject(index);
+    if (!(typeof index === 'number' && index >>> 0 === index && index < this.#length)) this.#reject(index);
     const at = index * EVENT_WORDS;
     halves[0] = this.#words[at + DATA_LOW] ?? 0;
     halves[1] = this.#words[at + DATA_HIGH] ?? 0;

@@ -1,6 +1,6 @@
 /** What the kernel says an epoll instance watches: the `tfd:` lines of /proc/self/fdinfo (fs/eventpoll.c, ep_show_fdinfo). */
-import { readFileSync } from 'node:fs';
-import { EBADF, EpollError } from './errors.js';
+import { readFileSync, readlinkSync } from 'node:fs';
+import { EBADF, EINVAL, EpollError } from './errors.js';
 import type { Event } from './events.js';
 
 /** One registration, as the kernel has it: EPOLLERR and EPOLLHUP are in every mask, and a spent oneshot's is bare. */
@@ -8,9 +8,15 @@ export type Registered = Event & { readonly fd: number };
 
 const LINE = /^tfd:\s*(\d+)\s+events:\s*([0-9a-f]+)\s+data:\s*([0-9a-f]+)/gm;
 
-/** @throws EpollError EBADF, EINVAL (not an epoll fd), and what reading the file says */
+/** @throws EpollError EBADF, EINVAL (not an epoll fd), and what reading the file says: EMFILE, ENFILE */
 export function readRegistered(epfd: number): Registered[] {
-  return parseRegistered(readInfo(epfd));
+  try {
+    const found = parseRegistered(readFileSync(`/proc/self/fdinfo/${epfd}`, 'latin1'));
+    if (found.length > 0 || readlinkSync(`/proc/self/fd/${epfd}`) === 'anon_inode:[eventpoll]') return found;
+  } catch (error) {
+    throw new EpollError(errnoOf(error), 'open', epfd);
+  }
+  throw new EpollError(EINVAL, 'open', epfd);
 }
 
 /** @internal */
@@ -22,12 +28,8 @@ export function parseRegistered(text: string): Registered[] {
   return found;
 }
 
-function readInfo(epfd: number): string {
-  try {
-    return readFileSync(`/proc/self/fdinfo/${epfd}`, 'latin1');
-  } catch (error) {
-    const errno = error instanceof Error && 'errno' in error && typeof error.errno === 'number' ? error.errno : EBADF;
-    const missing = error instanceof Error && 'code' in error && error.code === 'ENOENT';
-    throw new EpollError(missing ? EBADF : errno, 'epoll_wait', epfd);
-  }
+/** A file of /proc that is not there is an fd that is not open. */
+function errnoOf(error: unknown): number {
+  const known = error instanceof Error && 'code' in error && error.code !== 'ENOENT';
+  return known && 'errno' in error && typeof error.errno === 'number' ? error.errno : EBADF;
 }

@@ -2,36 +2,36 @@
 import { mask as checkMask } from './arguments.js';
 
 /** There is data to read (or a connection to accept, or the end of the stream). */
-export const EPOLLIN = 0x1;
+export const EPOLLIN: number = 0x1;
 /** There is urgent data, or a sysfs attribute has changed. */
-export const EPOLLPRI = 0x2;
+export const EPOLLPRI: number = 0x2;
 /** There is room to write (or the connection is established). */
-export const EPOLLOUT = 0x4;
+export const EPOLLOUT: number = 0x4;
 /** An error waits on the fd. Always reported, asked for or not. */
-export const EPOLLERR = 0x8;
+export const EPOLLERR: number = 0x8;
 /** Both sides are shut down. Always reported, asked for or not. */
-export const EPOLLHUP = 0x10;
-export const EPOLLRDNORM = 0x40;
-export const EPOLLRDBAND = 0x80;
-export const EPOLLWRNORM = 0x100;
-export const EPOLLWRBAND = 0x200;
-export const EPOLLMSG = 0x400;
+export const EPOLLHUP: number = 0x10;
+export const EPOLLRDNORM: number = 0x40;
+export const EPOLLRDBAND: number = 0x80;
+export const EPOLLWRNORM: number = 0x100;
+export const EPOLLWRBAND: number = 0x200;
+export const EPOLLMSG: number = 0x400;
 /** The peer has closed, or shut down its writing side. */
-export const EPOLLRDHUP = 0x2000;
+export const EPOLLRDHUP: number = 0x2000;
 /** Wake one of several epoll instances that watch the same fd. */
-export const EPOLLEXCLUSIVE = 0x1000_0000;
+export const EPOLLEXCLUSIVE: number = 0x1000_0000;
 /** Keep the system awake while the event is being handled; needs CAP_BLOCK_SUSPEND. */
-export const EPOLLWAKEUP = 0x2000_0000;
+export const EPOLLWAKEUP: number = 0x2000_0000;
 /** One event, then the fd rests until `modify`. */
-export const EPOLLONESHOT = 0x4000_0000;
+export const EPOLLONESHOT: number = 0x4000_0000;
 /** Edge-triggered: one event for each change to ready. */
-export const EPOLLET = 0x8000_0000;
+export const EPOLLET: number = 0x8000_0000;
 
 /** The flag of epoll_create1: the fd does not survive exec. */
-export const EPOLL_CLOEXEC = 0x8_0000;
-export const EPOLL_CTL_ADD = 1;
-export const EPOLL_CTL_DEL = 2;
-export const EPOLL_CTL_MOD = 3;
+export const EPOLL_CLOEXEC: number = 0x8_0000;
+export const EPOLL_CTL_ADD: number = 1;
+export const EPOLL_CTL_DEL: number = 2;
+export const EPOLL_CTL_MOD: number = 3;
 
 /** Every readiness bit that the kernel may report. @internal */
 export const READINESS = 0x27df;

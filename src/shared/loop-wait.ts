@@ -4,6 +4,7 @@
  * A wait is settled at the moment its events are fetched, so that neither an abort nor a time-out that comes later can
  * lose them. Whoever waits looks first, by epoll_wait(0); only an empty look goes to the reactor.
  */
+import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
 import { deadlineAfter, remaining } from './clock.js';
 import { aborted, EBADF, EpollError } from './errors.js';
 import { type Events, fill } from './events.js';
@@ -59,11 +60,10 @@ export class LoopWait {
   readonly #queue = new Set<Waiter>();
   /** Whether the reactor has been asked for the next event. */
   #watching = false;
-  /** Whether the reactor knows the instance at all. */
-  #known = false;
-  readonly #onReady = (): void => {
+  readonly #onReady = (code: number): void => {
     this.#watching = false;
-    this.#serve();
+    if (code < 0) this.#failAll(code);
+    else this.#serve();
   };
 
   constructor(fd: number) {
@@ -73,22 +73,21 @@ export class LoopWait {
   /** @param timeout milliseconds, -1 for ever */
   wait(events: Events, timeout: number, signal: AbortSignal | undefined): Promise<number> {
     if (signal?.aborted) return Promise.reject(aborted(signal));
-    if (timeout !== 0 && (this.#queue.size > 0 || loopIsDue())) return this.#enqueue(events, timeout, signal);
-    const n = this.#look(events);
+    if (timeout !== 0 && this.#queue.size > 0) return this.#enqueue(events, timeout, signal);
+    const n = this.#look(events, timeout !== 0);
     if (n < 0) return Promise.reject(new EpollError(n, 'epoll_wait', this.#fd));
     if (n === 0 && timeout !== 0) return this.#enqueue(events, timeout, signal);
-    if (timeout !== 0 || !loopIsDue()) return Promise.resolve(n);
-    return new Promise(resolve => setImmediate(resolve, n));
+    return loopIsDue() ? new Promise(resolve => setImmediate(resolve, n)) : Promise.resolve(n);
   }
 
   /** Rejects what waits with EBADF; the fd is still open. */
   close(): void {
-    for (const waiter of this.#queue) this.#fail(waiter, new EpollError(EBADF, 'epoll_wait', this.#fd));
-    if (this.#known) reactor().remove(this.#fd);
+    this.#failAll(EBADF);
   }
 
-  #look(events: Events): number {
-    return fill(events, waitFor, this.#fd, 0);
+  /** @param keep whether finding nothing leaves the buffer alone, as the wait goes on: it may be in use by another */
+  #look(events: Events, keep: boolean): number {
+    return fill(events, waitFor, this.#fd, 0, keep);
   }
 
   #enqueue(events: Events, timeout: number, signal: AbortSignal | undefined): Promise<number> {
@@ -111,18 +110,14 @@ export class LoopWait {
   #watch(): void {
     if (this.#watching || this.#queue.size === 0) return;
     const code = reactor().notify(this.#fd, this.#onReady);
-    if (code < 0) {
-      for (const waiter of this.#queue) this.#fail(waiter, new EpollError(code, 'epoll_ctl', this.#fd));
-    } else {
-      this.#known = true;
-      this.#watching = true;
-    }
+    if (code < 0) this.#failAll(code, 'epoll_ctl');
+    else this.#watching = true;
   }
 
   /** Gives what has come to those who wait, first come first served. */
   #serve(): void {
     for (const waiter of this.#queue) {
-      const n = this.#look(waiter.events);
+      const n = this.#look(waiter.events, true);
       if (n === 0) break;
       if (n < 0) this.#fail(waiter, new EpollError(n, 'epoll_wait', this.#fd));
       else this.#settle(waiter, n);
@@ -131,7 +126,7 @@ export class LoopWait {
   }
 
   #expire(waiter: Waiter): void {
-    const n = this.#look(waiter.events);
+    const n = this.#look(waiter.events, false);
     if (n < 0) this.#fail(waiter, new EpollError(n, 'epoll_wait', this.#fd));
     else this.#settle(waiter, n);
   }
@@ -144,6 +139,10 @@ export class LoopWait {
   #fail(waiter: Waiter, error: unknown): void {
     this.#remove(waiter);
     waiter.reject(error);
+  }
+
+  #failAll(code: number, syscall = 'epoll_wait'): void {
+    for (const waiter of this.#queue) this.#fail(waiter, new EpollError(code, syscall, this.#fd));
   }
 
   #remove(waiter: Waiter): void {

@@ -2,47 +2,57 @@
  * One per thread: tells, on Node's event loop, when an epoll fd has events. Uses no thread.
  *
  * Node's loop watches one private epoll instance, the outer one, from the first use to the thread's end; the instances
- * that somebody waits on are registered in it, oneshot. So the fragile handle under koffi.node.poll is started once, on
- * an fd of our own that is always fit for it, and whatever is wrong with a caller's fd (closed, nested too deep) is an
- * errno of epoll_ctl. A fired entry is spent until the next wait: a busy fd that nobody waits on costs nothing.
+ * that somebody waits on are registered in it, oneshot. So the loop only ever watches an fd of our own that is fit for
+ * it, and whatever is wrong with a caller's fd (closed, nested too deep) is an errno of epoll_ctl. A fired entry is spent
+ * until the next wait: a busy fd that nobody waits on costs nothing.
+ *
+ * Node offers no way to watch such an fd, and a poll handle of a native addon's brings the whole process down when its
+ * callback comes while worker.terminate() is ending its thread. A datagram socket of Node's own does not: it is given a
+ * UDP socket's fd, behind which the outer instance is put. When that is readable the loop calls recvmsg, which the kernel
+ * answers with ENOTSOCK, and the socket's 'error' event is the news. Node closes it, fd and all, however the thread ends.
  */
+import { createSocket, type Socket } from 'node:dgram';
 import { ENOENT, EpollError } from './errors.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLONESHOT } from './flags.js';
 import * as sys from './syscalls.js';
 
 const BATCH = 64;
 
+/** Told 0 when there are events, or the negative errno with which the wait is over. Must not throw. */
+export type Notify = (code: number) => void;
+
 class Reactor {
   readonly #outer: number;
-  readonly #handle: sys.PollHandle;
+  readonly #socket: Socket;
   readonly #words = new Uint32Array(BATCH * sys.EVENT_WORDS);
   readonly #request = new Uint32Array(sys.EVENT_WORDS);
   /** By epoll fd: who wants to know. */
-  readonly #callbacks = new Map<number, Set<() => void>>();
-  #ended = false;
+  readonly #callbacks = new Map<number, Set<Notify>>();
 
   constructor() {
-    const outer = sys.epollCreate();
-    if (outer < 0) throw new EpollError(outer, 'epoll_create1');
-    this.#outer = outer;
-    this.#handle = sys.watch(outer, () => this.#ready());
-    this.#handle.unref();
-    // A handle that is open and readable while its environment is torn down aborts the process; one that is used after
-    // its close() crashes it.
-    process.on('exit', () => {
-      this.#ended = true;
-      this.#handle.close();
-    });
+    this.#socket = createSocket('udp4');
+    this.#socket.on('error', () => this.#ready());
+    const fd = sys.udpSocket();
+    if (fd < 0) throw new EpollError(fd, 'socket');
+    this.#outer = fd;
+    this.#socket.bind({ fd, exclusive: true }); // exclusive: not by way of a cluster's primary
+    this.#socket.unref();
+    try {
+      putEpollBehind(fd);
+    } catch (error) {
+      this.#socket.close();
+      throw error;
+    }
   }
 
   /** Calls `callback` once, from the loop, as soon as `epfd` has events. @returns 0, or the negative errno */
-  notify(epfd: number, callback: () => void): number {
+  notify(epfd: number, callback: Notify): number {
     this.#request[0] = EPOLLIN | EPOLLONESHOT;
     this.#request[sys.DATA_LOW] = epfd;
     let code = sys.epollControl(this.#outer, EPOLL_CTL_MOD, epfd, this.#request);
     if (code === -ENOENT) code = sys.epollControl(this.#outer, EPOLL_CTL_ADD, epfd, this.#request);
     if (code < 0) return code;
-    if (this.#callbacks.size === 0 && !this.#ended) this.#handle.ref();
+    if (this.#callbacks.size === 0) this.#socket.ref();
     const waiting = this.#callbacks.get(epfd);
     if (waiting === undefined) this.#callbacks.set(epfd, new Set([callback]));
     else waiting.add(callback);
@@ -50,37 +60,52 @@ class Reactor {
   }
 
   /** Takes a callback back that has not come yet. */
-  forget(epfd: number, callback: () => void): void {
+  forget(epfd: number, callback: Notify): void {
     const waiting = this.#callbacks.get(epfd);
     if (waiting?.delete(callback) && waiting.size === 0) this.#drop(epfd);
   }
 
-  /** Drops the instance, before its fd is closed; unless somebody else here waits on it. */
-  remove(epfd: number): void {
-    if (!this.#callbacks.has(epfd)) sys.epollControl(this.#outer, EPOLL_CTL_DEL, epfd, null);
+  /** Drops the instance before its fd is closed; others on this thread that wait on it are told `code`. */
+  remove(epfd: number, code: number): void {
+    sys.epollControl(this.#outer, EPOLL_CTL_DEL, epfd, null);
+    this.#tell(epfd, code);
   }
 
   #drop(epfd: number): void {
-    if (this.#callbacks.delete(epfd) && this.#callbacks.size === 0 && !this.#ended) this.#handle.unref();
+    if (this.#callbacks.delete(epfd) && this.#callbacks.size === 0) this.#socket.unref();
   }
 
-  /** Runs inside koffi's callback, where a throw would vanish and no microtask would run: everything goes on from setImmediate. */
+  #tell(epfd: number, code: number): void {
+    const waiting = this.#callbacks.get(epfd);
+    if (waiting === undefined) return;
+    this.#drop(epfd);
+    for (const callback of waiting) callback(code);
+  }
+
   #ready(): void {
     const n = sys.epollWait(this.#outer, this.#words, BATCH, 0);
-    for (let i = 0; i < n; i++) {
-      const epfd = this.#words[i * sys.EVENT_WORDS + sys.DATA_LOW] ?? 0;
-      const waiting = this.#callbacks.get(epfd);
-      if (waiting === undefined) continue;
-      this.#drop(epfd);
-      for (const callback of waiting) setImmediate(callback);
-    }
+    for (let i = 0; i < n; i++) this.#tell(this.#words[i * sys.EVENT_WORDS + sys.DATA_LOW] ?? 0, 0);
   }
+}
+
+/** `fd` becomes a new epoll instance. The loop has not looked at it yet: that is for its next turn. */
+function putEpollBehind(fd: number): void {
+  const epfd = sys.epollCreate();
+  if (epfd < 0) throw new EpollError(epfd, 'epoll_create1');
+  const code = sys.dupOnto(epfd, fd);
+  sys.close(epfd);
+  if (code < 0) throw new EpollError(code, 'dup3', fd);
 }
 
 let instance: Reactor | undefined;
 
-/** This thread's. */
+/** This thread's. @throws EpollError EMFILE, ENFILE, ENOMEM the first time */
 export function reactor(): Reactor {
   instance ??= new Reactor();
   return instance;
+}
+
+/** Tells those on this thread who wait on `epfd` that it is about to be closed. */
+export function announceClose(epfd: number, code: number): void {
+  instance?.remove(epfd, code);
 }

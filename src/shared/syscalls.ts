@@ -4,15 +4,12 @@
  * long as the length beside it says.
  */
 import { createRequire } from 'node:module';
-import type { KoffiFunc, node as koffiNode } from 'koffi';
+import type { KoffiFunc } from 'koffi';
 import { EINTR, unavailable } from './errors.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
 type Koffi = typeof import('koffi');
-
-/** A handle of the event loop's that watches one fd for reading. */
-export type PollHandle = koffiNode.PollHandle;
 
 /**
  * struct epoll_event in 32-bit words: packed on x86-64 and only there (uapi/linux/eventpoll.h, EPOLL_PACKED), so data
@@ -31,7 +28,9 @@ const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
 const AF_UNIX = 1;
+const AF_INET = 2;
 const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
 const CLOCK_MONOTONIC = 1;
 const NR_EPOLL_PWAIT2 = 441;
 const NR_KCMP = process.arch === 'x64' ? 312 : 272;
@@ -42,7 +41,6 @@ const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
 type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 
 interface Libc {
-  readonly koffi: Koffi;
   readonly errno: () => number;
   readonly epoll_create1: Call<[flags: number]>;
   readonly epoll_ctl: Call<[epfd: number, op: number, fd: number, event: Memory | null]>;
@@ -51,6 +49,8 @@ interface Libc {
   readonly timerfd_create: Call<[clock: number, flags: number]>;
   readonly timerfd_settime: Call<[fd: number, flags: number, value: Memory, old: null]>;
   readonly pipe2: Call<[fds: Memory, flags: number]>;
+  readonly socket: Call<[domain: number, type: number, protocol: number]>;
+  readonly dup3: Call<[from: number, to: number, flags: number]>;
   readonly socketpair: Call<[domain: number, type: number, protocol: number, fds: Memory]>;
   readonly accept4: Call<[fd: number, address: null, length: null, flags: number]>;
   readonly read: Call<[fd: number, buffer: Memory, length: number]>;
@@ -84,7 +84,6 @@ function load(): Libc {
   const lib = koffi.load(null); // the running process: no library's name to guess, glibc or musl
   pin(koffi, require.cache);
   return {
-    koffi,
     errno: koffi.errno,
     epoll_create1: lib.func('epoll_create1', 'int', ['int']),
     epoll_ctl: lib.func('epoll_ctl', 'int', ['int', 'int', 'int', 'void *']),
@@ -93,6 +92,8 @@ function load(): Libc {
     timerfd_create: lib.func('timerfd_create', 'int', ['int', 'int']),
     timerfd_settime: lib.func('timerfd_settime', 'int', ['int', 'int', 'void *', 'void *']),
     pipe2: lib.func('pipe2', 'int', ['void *', 'int']),
+    socket: lib.func('socket', 'int', ['int', 'int', 'int']),
+    dup3: lib.func('dup3', 'int', ['int', 'int', 'int']),
     socketpair: lib.func('socketpair', 'int', ['int', 'int', 'int', 'void *']),
     accept4: lib.func('accept4', 'int', ['int', 'void *', 'void *', 'int']),
     read: lib.func('read', 'long', ['int', 'void *', 'size_t']),
@@ -106,7 +107,7 @@ function load(): Libc {
   };
 }
 
-/** Keeps koffi's binary mapped: unmapping it at a worker's end, with a handle of its still closing, is a segfault. */
+/** Keeps koffi's binary mapped when the worker that loaded it ends: what native code leaves behind must find it there. */
 function pin(koffi: Koffi, cache: NodeJS.Dict<NodeModule>): void {
   const binary = Object.keys(cache).find(path => path.endsWith('koffi.node'));
   if (binary === undefined) return;
@@ -228,6 +229,13 @@ export function socketpair(out: Int32Array): number {
   return c.socketpair(AF_UNIX, SOCK_STREAM | O_CLOEXEC | O_NONBLOCK, 0, out) < 0 ? failure(c) : 0;
 }
 
+/** A UDP socket, bound to nothing; close-on-exec and non-blocking. */
+export function udpSocket(): number {
+  const c = libc();
+  const fd = c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK, 0);
+  return fd < 0 ? failure(c) : fd;
+}
+
 /** accept4, once; the new fd is close-on-exec and non-blocking. */
 export function accept(fd: number): number {
   const c = libc();
@@ -254,6 +262,12 @@ export function dup(fd: number): number {
   return copy < 0 ? failure(c) : copy;
 }
 
+/** Makes `to`, which is closed first, another fd for the open file of `from`; close-on-exec. */
+export function dupOnto(from: number, to: number): number {
+  const c = libc();
+  return c.dup3(from, to, O_CLOEXEC) < 0 ? failure(c) : to;
+}
+
 export function setNonblocking(fd: number): number {
   const c = libc();
   const flags = c.fcntl(fd, F_GETFL, 0);
@@ -267,9 +281,4 @@ export function close(fd: number): number {
   if (c.close(fd) === 0) return 0;
   const code = failure(c);
   return code === -EINTR ? 0 : code;
-}
-
-/** Watches `fd` for reading on this thread's event loop; the handle must be closed before the loop ends. */
-export function watch(fd: number, callback: () => void): PollHandle {
-  return libc().koffi.node.poll(fd, callback);
 }

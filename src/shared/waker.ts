@@ -47,12 +47,16 @@ export class Waker implements Disposable {
 
   /** From any thread. @throws EpollError EBADF after close */
   wake(): void {
+    let n = this.#add();
+    // The counter is full, after 2^64 wakes that nothing has read: start it again.
+    if (n === -EAGAIN && sys.read(this.#fd, new BigUint64Array(1), 8) > 0) n = this.#add();
+    if (n < 0) throw new EpollError(n, 'write', this.#fd);
+  }
+
+  #add(): number {
     for (;;) {
       const n = sys.write(this.#fd, ONE, 8);
-      if (n >= 0) return;
-      // The counter is full, after 2^64 wakes that nothing has read: start it again.
-      if (n === -EAGAIN) sys.read(this.#fd, new BigUint64Array(1), 8);
-      else if (n !== -EINTR) throw new EpollError(n, 'write', this.#fd);
+      if (n !== -EINTR) return n;
     }
   }
 

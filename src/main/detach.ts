@@ -1,0 +1,47 @@
+/** Takes a connected socket away from Node. */
+import { Socket } from 'node:net';
+import { invalidState, invalidType } from '../shared/errors.js';
+import { dup, setNonblocking } from '../shared/sys.js';
+
+/**
+ * Takes a connected socket away from Node and returns its non-blocking fd, now the caller's to close. The socket object
+ * is destroyed by it; the connection stays up, and what the peer has sent is there to read.
+ *
+ * For sockets that nothing was read from yet (net.Server's `pauseOnConnect`, or in the 'connection' listener) and with
+ * nothing left to send.
+ *
+ * @throws TypeError ERR_INVALID_ARG_TYPE; Error ERR_INVALID_STATE, EpollError EMFILE: the socket is then as it was
+ */
+export function detach(socket: Socket): number {
+  if (!(socket instanceof Socket)) throw invalidType('socket', 'a net.Socket', socket);
+  const fd = dup(detachable(socket));
+  setNonblocking(fd);
+  socket.destroy();
+  return fd;
+}
+
+/** The fd of a socket about which Node knows nothing that the kernel does not know. */
+function detachable(socket: Socket): number {
+  const handle: unknown = Reflect.get(socket, '_handle');
+  if (socket.destroyed || socket.connecting || typeof handle !== 'object' || handle === null) {
+    throw refusal('it is not connected');
+  }
+  // A TLS socket's handle shows the fd of the connection beneath it.
+  const fd: unknown = Reflect.get(handle, 'fd');
+  if (typeof fd !== 'number' || fd < 0 || Reflect.get(socket, 'encrypted') === true) {
+    throw refusal('no plain socket of the kernel is behind it (TLS, for one)');
+  }
+  if (socket.bytesRead > 0 || socket.readableLength > 0) {
+    throw refusal("data was read from it already; net.Server's pauseOnConnect keeps it unread");
+  }
+  if (!socket.readable || !socket.writable) throw refusal('one of its sides has ended');
+  const queued: unknown = Reflect.get(handle, 'writeQueueSize');
+  if (socket.writableLength > 0 || (typeof queued === 'number' && queued > 0)) {
+    throw refusal('not all that was written to it has been sent; wait for the callback of write()');
+  }
+  return fd;
+}
+
+function refusal(why: string): Error {
+  return invalidState(`this socket cannot be detached: ${why}`);
+}
