@@ -5,15 +5,10 @@
  * that somebody waits on are registered in it, oneshot. So the loop only ever watches an fd of our own that is fit for
  * it, and whatever is wrong with a caller's fd (closed, nested too deep) is an errno of epoll_ctl. A fired entry is spent
  * until the next wait: a busy fd that nobody waits on costs nothing.
- *
- * Node offers no way to watch such an fd, and a poll handle of a native addon's brings the whole process down when its
- * callback comes while worker.terminate() is ending its thread. A datagram socket of Node's own does not: it is given a
- * UDP socket's fd, behind which the outer instance is put. When that is readable the loop calls recvmsg, which the kernel
- * answers with ENOTSOCK, and the socket's 'error' event is the news. Node closes it, fd and all, however the thread ends.
  */
-import { createSocket, type Socket } from 'node:dgram';
-import { ENOENT, EpollError } from './errors.js';
+import { ENOENT } from './errors.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLONESHOT } from './flags.js';
+import { type LoopWatch, openLoopWatch } from './loop-watch.js';
 import * as sys from './syscalls.js';
 
 const BATCH = 64;
@@ -23,26 +18,15 @@ export type Notify = (code: number) => void;
 
 class Reactor {
   readonly #outer: number;
-  readonly #socket: Socket;
+  readonly #watch: LoopWatch;
   readonly #words = new Uint32Array(BATCH * sys.EVENT_WORDS);
   readonly #request = new Uint32Array(sys.EVENT_WORDS);
   /** By epoll fd: who wants to know. */
   readonly #callbacks = new Map<number, Set<Notify>>();
 
   constructor() {
-    this.#socket = createSocket('udp4');
-    this.#socket.on('error', () => this.#ready());
-    const fd = sys.udpSocket();
-    if (fd < 0) throw new EpollError(fd, 'socket');
-    this.#outer = fd;
-    this.#socket.bind({ fd, exclusive: true }); // exclusive: not by way of a cluster's primary
-    this.#socket.unref();
-    try {
-      putEpollBehind(fd);
-    } catch (error) {
-      this.#socket.close();
-      throw error;
-    }
+    this.#watch = openLoopWatch(() => this.#ready());
+    this.#outer = this.#watch.fd;
   }
 
   /** Calls `callback` once, from the loop, as soon as `epfd` has events. @returns 0, or the negative errno */
@@ -52,7 +36,7 @@ class Reactor {
     let code = sys.epollControl(this.#outer, EPOLL_CTL_MOD, epfd, this.#request);
     if (code === -ENOENT) code = sys.epollControl(this.#outer, EPOLL_CTL_ADD, epfd, this.#request);
     if (code < 0) return code;
-    if (this.#callbacks.size === 0) this.#socket.ref();
+    if (this.#callbacks.size === 0) this.#watch.ref();
     const waiting = this.#callbacks.get(epfd);
     if (waiting === undefined) this.#callbacks.set(epfd, new Set([callback]));
     else waiting.add(callback);
@@ -72,7 +56,7 @@ class Reactor {
   }
 
   #drop(epfd: number): void {
-    if (this.#callbacks.delete(epfd) && this.#callbacks.size === 0) this.#socket.unref();
+    if (this.#callbacks.delete(epfd) && this.#callbacks.size === 0) this.#watch.unref();
   }
 
   #tell(epfd: number, code: number): void {
@@ -86,15 +70,6 @@ class Reactor {
     const n = sys.epollWait(this.#outer, this.#words, BATCH, 0);
     for (let i = 0; i < n; i++) this.#tell(this.#words[i * sys.EVENT_WORDS + sys.DATA_LOW] ?? 0, 0);
   }
-}
-
-/** `fd` becomes a new epoll instance. The loop has not looked at it yet: that is for its next turn. */
-function putEpollBehind(fd: number): void {
-  const epfd = sys.epollCreate();
-  if (epfd < 0) throw new EpollError(epfd, 'epoll_create1');
-  const code = sys.dupOnto(epfd, fd);
-  sys.close(epfd);
-  if (code < 0) throw new EpollError(code, 'dup3', fd);
 }
 
 let instance: Reactor | undefined;

@@ -4,12 +4,15 @@
  * long as the length beside it says.
  */
 import { createRequire } from 'node:module';
-import type { KoffiFunc } from 'koffi';
+import type { KoffiFunc, node as koffiNode } from 'koffi';
 import { EINTR, unavailable } from './errors.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
 type Koffi = typeof import('koffi');
+
+/** A handle of the event loop's that watches one fd for reading. */
+export type PollHandle = koffiNode.PollHandle;
 
 /**
  * struct epoll_event in 32-bit words: packed on x86-64 and only there (uapi/linux/eventpoll.h, EPOLL_PACKED), so data
@@ -41,6 +44,7 @@ const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
 type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 
 interface Libc {
+  readonly poll_handle: (fd: number, callback: () => void) => PollHandle;
   readonly errno: () => number;
   readonly epoll_create1: Call<[flags: number]>;
   readonly epoll_ctl: Call<[epfd: number, op: number, fd: number, event: Memory | null]>;
@@ -84,6 +88,7 @@ function load(): Libc {
   const lib = koffi.load(null); // the running process: no library's name to guess, glibc or musl
   pin(koffi, require.cache);
   return {
+    poll_handle: koffi.node.poll,
     errno: koffi.errno,
     epoll_create1: lib.func('epoll_create1', 'int', ['int']),
     epoll_ctl: lib.func('epoll_ctl', 'int', ['int', 'int', 'int', 'void *']),
@@ -281,4 +286,9 @@ export function close(fd: number): number {
   if (c.close(fd) === 0) return 0;
   const code = failure(c);
   return code === -EINTR ? 0 : code;
+}
+
+/** Watches `fd` for reading on this thread's event loop; the handle must be closed before the loop ends. */
+export function watch(fd: number, callback: () => void): PollHandle {
+  return libc().poll_handle(fd, callback);
 }
