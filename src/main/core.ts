@@ -6,6 +6,7 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import * as claims from '../shared/claim.js';
 import { unpackError } from '../shared/error-transfer.js';
 import { EpollError } from '../shared/errors.js';
+import { joinWord64 } from '../shared/events.js';
 import * as L from '../shared/layout.js';
 import type { Parcel } from '../shared/parcel.js';
 import { RingReader } from '../shared/ring.js';
@@ -192,9 +193,12 @@ export class Core {
     else if (op === L.RELEASED) requests.released(slot, generation);
     else if (op === L.REGISTER) requests.register(fd, mask, low, high);
     else if (op === L.MODIFY) requests.modify(slot, generation, fd, mask, low, high);
-    else if (op === L.UNREGISTER) requests.remove(slot, generation, fd, false);
-    else if (op === L.CLOSE) requests.remove(slot, generation, fd, true);
-    else this.#open(link, this.#receive(index), slot, generation, fd, mask);
+    else {
+      const event = { fd, events: mask, data: joinWord64(low, high) };
+      if (op === L.UNREGISTER) requests.remove(slot, generation, event, false);
+      else if (op === L.CLOSE) requests.remove(slot, generation, event, true);
+      else this.#open(link, this.#receive(index), slot, generation, event);
+    }
   }
 
   #receive(index: number): Parcel | undefined {
@@ -203,7 +207,7 @@ export class Core {
     return received?.message;
   }
 
-  #open(link: Link, parcel: Parcel | undefined, slot: number, generation: number, fd: number, mask: number): void {
+  #open(link: Link, parcel: Parcel | undefined, slot: number, generation: number, event?: ServiceEvent): void {
     if (parcel === undefined) return;
     if ('post' in parcel) {
       link.received++;
@@ -213,10 +217,8 @@ export class Core {
       return;
     }
     const { table } = this.registry;
-    const current = table.isCurrent(slot, generation);
     // Again, in the order asked: a modify() that the handler asked for before it threw has been carried out since.
-    if (current) claims.rest(table.words, table.claimAt(slot), generation);
-    const event = current ? eventOf(this.registry, slot, mask) : { fd, events: mask, data: BigInt(fd) };
+    if (table.isCurrent(slot, generation)) claims.rest(table.words, table.claimAt(slot), generation);
     this.#sink.error(unpackError(parcel.error), event);
   }
 
@@ -279,10 +281,7 @@ export class Core {
     if (this.#hasHandler) while (ring.peek() >= 0) guarded(() => this.#takeFrom(index, 1));
     for (let parcel = this.#receive(index); parcel !== undefined; parcel = this.#receive(index)) {
       const last = parcel;
-      const { words } = memory;
-      guarded(() =>
-        this.#open(link, last, words[L.AT_SLOT] ?? 0, words[L.AT_GENERATION] ?? 0, 0, words[L.AT_MASK] ?? 0),
-      );
+      guarded(() => this.#open(link, last, 0, 0));
     }
     Atomics.sub(this.#header, L.POSTS, (memory.words[L.POSTED] ?? 0) - link.received);
     link.received = memory.words[L.POSTED] ?? 0;

@@ -13,6 +13,14 @@ const NAP = 100;
 
 const BELL = new Uint8Array([1]);
 
+/** The event as a handler was given it: its registration may be gone by the time that its error is told. */
+export interface Given {
+  readonly fd: number;
+  readonly events: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 export class Outbox {
   readonly #header: Int32Array;
   readonly #words: Int32Array;
@@ -86,9 +94,9 @@ export class Outbox {
   }
 
   /** What a handler threw, with the event that it was given. */
-  error(slot: number, generation: number, fd: number, mask: number, thrown: unknown): void {
+  error(slot: number, generation: number, given: Given, thrown: unknown): void {
     this.#port.postMessage({ error: packError(thrown) } satisfies Parcel);
-    this.push(L.ERROR, slot, generation, fd, mask);
+    this.push(L.ERROR, slot, generation, given.fd, given.events, given.low, given.high);
   }
 
   /** Wakes the main thread, unless a wake-up is on its way. */

@@ -87,6 +87,15 @@ export class ReadyRegistration implements Ready {
     return this.#sawEmpty;
   }
 
+  /** For the wait loop: the halves of data. */
+  get low(): number {
+    return this.#low;
+  }
+
+  get high(): number {
+    return this.#high;
+  }
+
   get fd(): number {
     return this.#fd;
   }
@@ -138,27 +147,27 @@ export class ReadyRegistration implements Ready {
   modify(event: EventInit): void {
     this.#check();
     const events = serviceMask(event, this.#fd);
-    this.#request(L.MODIFY, events);
+    this.#request(L.MODIFY, events, data[0], data[1]);
   }
 
   unregister(): void {
     this.#check();
     if (this.#ended) return;
     this.#ended = true;
-    this.#request(L.UNREGISTER, 0);
+    this.#request(L.UNREGISTER, this.#events, this.#low, this.#high);
   }
 
   close(): void {
     this.#check();
     if (this.#ended) return;
     this.#ended = true;
-    this.#request(L.CLOSE, 0);
+    this.#request(L.CLOSE, this.#events, this.#low, this.#high);
   }
 
   /** REST before the request: set after it, it could meet a registration that the request has armed already. */
-  #request(op: number, events: number): void {
+  #request(op: number, events: number, low = 0, high = 0): void {
     claims.rest(this.#slots, this.#slot * L.SLOT_WORDS + L.CLAIM, this.#generation);
-    this.#outbox.push(op, this.#slot, this.#generation, this.#fd, events, data[0], data[1]);
+    this.#outbox.push(op, this.#slot, this.#generation, this.#fd, events, low, high);
   }
 
   #check(): void {

@@ -1,0 +1,31 @@
+// The soak's handler: takes what was sent, and does what it is told to do wrong.
+import { FAULT, fields, GENERATION, OVERLAPS, STRAYS, TAKEN, TOTALS } from './memory.mjs';
+
+const counter = new BigUint64Array(1);
+let memory;
+
+export function setup({ shared }) {
+  memory = fields(shared);
+}
+
+export default function handle(ready) {
+  const i = Number(ready.data & 0xffffn);
+  const generation = Number(ready.data >> 16n);
+  const inside = new Int32Array(ready.state.buffer, ready.state.byteOffset, 1);
+  if (Atomics.load(memory, GENERATION + i) !== generation) Atomics.add(memory, TOTALS + STRAYS, 1);
+  if (Atomics.exchange(inside, 0, 1) !== 0) Atomics.add(memory, TOTALS + OVERLAPS, 1);
+  if (ready.read(counter) > 0) Atomics.add(memory, TAKEN + i, Number(counter[0]));
+  const fault = Atomics.exchange(memory, FAULT + i, 0);
+  if (fault === 3) spin(3);
+  Atomics.store(inside, 0, 0);
+  if (fault === 1) throw new Error('as told');
+  if (fault === 2) process.exit(7);
+  if (fault === 4) return new Promise(resolve => setTimeout(resolve, 2));
+  if (fault === 5) ready.post({ i });
+  return undefined;
+}
+
+function spin(milliseconds) {
+  const end = performance.now() + milliseconds;
+  while (performance.now() < end);
+}
