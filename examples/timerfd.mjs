@@ -1,5 +1,5 @@
 // Watches a timerfd on Node's event loop: no thread, no native build.
-import { Epoll, EPOLLIN } from 'epoll-pool';
+import { EPOLLIN, Epoll } from 'epoll-pool';
 import { close, read, timerfd } from 'epoll-pool/sys';
 
 const timer = timerfd(0, 100); // at once, then every 100 ms
