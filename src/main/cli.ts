@@ -1,3 +1,64 @@
 #!/usr/bin/env node
-/** The command `epoll-pool`. */
-export {};
+/** The command `epoll-pool`: finds the command that was asked for, runs it, ends with its exit code. */
+import { readFileSync } from 'node:fs';
+import { COMMANDS } from './commands.js';
+import { isUsageError } from './usage.js';
+
+const WRONG_USAGE = 2;
+const SIGPIPE_CODE = 141;
+
+function help(): string {
+  const width = Math.max(...[...COMMANDS.keys()].map(name => name.length));
+  const lines = [...COMMANDS].map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`);
+  return `Usage: epoll-pool <command> [options]
+
+Linux epoll for Node.js, and a pool of threads that waits on one epoll instance at the same time.
+
+Commands:
+${lines.join('\n')}
+
+Options:
+  -h, --help     show this help; after a command, show the command's
+  -v, --version  show the version
+`;
+}
+
+function version(): string {
+  const packageJson: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const found = typeof packageJson === 'object' && packageJson !== null && 'version' in packageJson;
+  return found ? String(packageJson.version) : 'unknown';
+}
+
+async function main([name, ...argv]: string[]): Promise<number> {
+  if (name === '--help' || name === '-h' || name === 'help') {
+    process.stdout.write(help());
+    return 0;
+  }
+  if (name === '--version' || name === '-v') {
+    process.stdout.write(`${version()}\n`);
+    return 0;
+  }
+  const entry = name === undefined ? undefined : COMMANDS.get(name);
+  if (entry === undefined) {
+    const what = name?.startsWith('-') ? 'option' : 'command';
+    process.stderr.write(`${name === undefined ? '' : `epoll-pool: unknown ${what} '${name}'\n\n`}${help()}`);
+    return WRONG_USAGE;
+  }
+  try {
+    const command = await entry.load();
+    return await command.run(argv);
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    process.stderr.write(`epoll-pool ${name}: ${message}\n`);
+    if (!isUsageError(error)) return 1;
+    process.stderr.write(`Try 'epoll-pool ${name} --help'.\n`);
+    return WRONG_USAGE;
+  }
+}
+
+// The reader of a pipe may leave before all is written: no reason for a stack trace.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code !== 'EPIPE') throw error;
+  process.exit(SIGPIPE_CODE);
+});
+process.exitCode = await main(process.argv.slice(2));

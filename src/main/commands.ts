@@ -1,0 +1,18 @@
+/** The commands of `epoll-pool`, by name; each is loaded when it is called for. */
+
+export interface Command {
+  /** @param argv what follows the command's name. @returns the exit code; a UsageError it throws becomes 2 */
+  run(argv: string[]): Promise<number>;
+}
+
+export interface CommandEntry {
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
+  [
+    'demo',
+    { summary: 'show what concurrent epoll_wait does to real connections', load: () => import('./demo/command.js') },
+  ],
+]);

@@ -1,0 +1,34 @@
+/** One line on a terminal that rewrites itself; nothing anywhere else. */
+import type { Paint } from './style.js';
+
+const BAR = 30;
+/** Milliseconds between two versions of the line. */
+const PACE = 100;
+const CLEAR = '\r\x1b[2K';
+
+export class Progress {
+  readonly #output: NodeJS.WriteStream;
+  readonly #paint: Paint;
+  readonly #shown: boolean;
+  #paintedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(output: NodeJS.WriteStream, paint: Paint) {
+    this.#output = output;
+    this.#paint = paint;
+    this.#shown = output.isTTY === true && process.env.TERM !== 'dumb';
+  }
+
+  /** @param done of `all` */
+  show(label: string, done: number, all: number): void {
+    const now = performance.now();
+    if (!this.#shown || now - this.#paintedAt < PACE) return;
+    this.#paintedAt = now;
+    const filled = Math.round((BAR * Math.min(done, all)) / all);
+    const bar = '█'.repeat(filled) + this.#paint('dim', '░'.repeat(BAR - filled));
+    this.#output.write(`${CLEAR}${label} ${bar} ${Math.floor((100 * done) / all)}%`);
+  }
+
+  clear(): void {
+    if (this.#shown) this.#output.write(CLEAR);
+  }
+}

@@ -1,0 +1,25 @@
+/** What the commands share about their arguments: what is wrong usage, and whole numbers within a range. */
+
+/** The user asked for what the command does not have: exit code 2, the message on stderr. */
+export class UsageError extends Error {}
+
+/** Wrong usage, by a command or by parseArgs. */
+export function isUsageError(error: unknown): error is Error {
+  if (error instanceof UsageError) return true;
+  return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_');
+}
+
+/** @throws UsageError unless `text` is a whole number from `min` to `max`; none: `fallback` */
+export function wholeNumber(
+  name: string,
+  text: string | undefined,
+  min: number,
+  max: number,
+  fallback: number,
+): number {
+  if (text === undefined) return fallback;
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  const range = `${min} to ${max.toLocaleString('en-US')}`;
+  throw new UsageError(`--${name} must be a whole number from ${range}; received '${text}'`);
+}
