@@ -90,7 +90,7 @@ export function planLoad(options: LoadOptions): LoadPlan {
   return {
     target,
     connections: open,
-    threads: args.integer(threads ?? Math.min(availableParallelism(), open, MAX_THREADS), 'threads', 1, MAX_THREADS),
+    threads: threads === undefined ? defaultThreads(open) : args.integer(threads, 'threads', 1, MAX_THREADS),
     duration: duration === undefined ? defaultDuration(total) : milliseconds(duration, 'duration', 1),
     requests: total ?? Number.POSITIVE_INFINITY,
     rate: rate === undefined ? 0 : checkRate(rate),
@@ -101,6 +101,10 @@ export function planLoad(options: LoadOptions): LoadPlan {
       ? httpPart(target, { method, headers, expect, protocol }, payload(body, bodyFile))
       : tcpPart({ method, headers, expect, protocol }, payload(body, bodyFile))),
   };
+}
+
+function defaultThreads(connections: number): number {
+  return Math.min(availableParallelism(), connections, MAX_THREADS);
 }
 
 function defaultDuration(requests: number | undefined): number {
