@@ -97,10 +97,16 @@ function unix(lines: readonly string[], wanted: ReadonlySet<string>, found: Map<
     const connected = state === '03';
     found.set(inode, {
       kind: `unix ${TYPES[type] ?? type}`,
-      ...(path === '' ? {} : { local: Buffer.from(path, 'latin1').toString() }),
+      ...(path === '' ? {} : { local: unixName(path) }),
       ...(listens ? { state: 'listen' } : connected ? { state: 'established' } : {}),
     });
   }
+}
+
+/** A path, or `@name`; NUL is shown as `@`, and some programs fill an abstract name up with it. */
+function unixName(path: string): string {
+  const name = Buffer.from(path, 'latin1').toString();
+  return name.startsWith('@') ? name.replace(/(?<=.)@+$/, '') : name;
 }
 
 /** `0100007F:1F90`: each 32 bits of the address in the processor's order, the port in the network's. */

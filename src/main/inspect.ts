@@ -16,7 +16,8 @@ import {
 export const INSPECT_USAGE = `Usage: epoll-pool inspect [--json] [pid]
 
 Lists the epoll instances of a process and what each of them watches, as the kernel has it (proc(5)): the fd, what it is,
-the flags, and the data that its events carry. Without a pid it lists every process that has epoll instances.
+the flags (the kernel adds EPOLLERR and EPOLLHUP to every mask), and the data that its events carry. Without a pid it lists
+every other process that has epoll instances.
 
       --json  the same as JSON; data is a string, for it has 64 bits
   -h, --help
@@ -57,7 +58,9 @@ export async function inspectCommand(argv: string[], options: InspectOptions = {
   try {
     const paint = paintFor(out);
     if (pid === undefined) {
-      const found = inspectAll(root);
+      const all = inspectAll(root);
+      // This command's own are nobody's concern.
+      const found = { ...all, processes: all.processes.filter(({ pid }) => pid !== process.pid) };
       out.write(json ? toJSON(shortened(found)) : listText(found, paint));
     } else {
       const found = inspectProcess(pid, root);
