@@ -50,7 +50,9 @@ function latency({ latency: it }: LoadResult, paint: Paint): string {
 function outcome(result: LoadResult, paint: Paint): string {
   const classes = Object.entries(statusClasses(result.statuses)).sort();
   const codes = Object.entries(result.statuses).sort();
-  const statuses = (codes.length > classes.length ? codes : classes).map(([name, count]) => `${name} ${number(count)}`);
+  const statuses = (codes.length > classes.length ? codes : classes).map(
+    ([name, count]) => `${printable(name)} ${number(count)}`,
+  );
   const lines = statuses.length === 0 ? [] : [`Status    ${statuses.slice(0, MOST_DETAILS).join('   ')}`];
   if (result.errorCount === 0) return [...lines, `Errors    ${paint('green', 'none')}`].join('\n');
   const kinds = ERROR_KINDS.filter(kind => result.errors[kind] > 0).map(
