@@ -1,0 +1,130 @@
+/** The command line of `epoll-pool load`: the options of load() by the same names, and where the result goes. */
+import { type ParseArgsConfig, parseArgs } from 'node:util';
+import { outOfRange } from '../shared/errors.js';
+import type { LoadOptions } from './options.js';
+import { count } from './units.js';
+
+export interface LoadCommand {
+  readonly options: LoadOptions;
+  /** Whether the result is printed as JSON. */
+  readonly json: boolean;
+  /** Where the page is written. */
+  readonly report?: string;
+}
+
+const OPTIONS = {
+  connections: { type: 'string', short: 'c' },
+  threads: { type: 'string', short: 't' },
+  duration: { type: 'string', short: 'd' },
+  requests: { type: 'string', short: 'n' },
+  rate: { type: 'string', short: 'R' },
+  method: { type: 'string', short: 'X' },
+  headers: { type: 'string', short: 'H', multiple: true },
+  body: { type: 'string', short: 'b' },
+  'body-file': { type: 'string' },
+  timeout: { type: 'string' },
+  warmup: { type: 'string' },
+  pipelining: { type: 'string', short: 'p' },
+  expect: { type: 'string' },
+  protocol: { type: 'string' },
+  json: { type: 'boolean' },
+  report: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+} as const satisfies ParseArgsConfig['options'];
+
+export const LOAD_USAGE = `Usage: epoll-pool load [options] <url>
+
+Sends requests from a few threads over many connections, and says how fast they were answered.
+
+  <url>                    http://host:port/path    tcp://host:port
+                           http://unix:/path/of.sock:/path    tcp://unix:/path/of.sock
+
+  -c, --connections <n>    open at the same time (10)
+  -t, --threads <n>        that drive them (one for each processor)
+  -d, --duration <time>    how long to send: 30s, 500ms, 2m (10s)
+  -n, --requests <n>       how many to send in all
+  -R, --rate <n>           requests a second in all, due at fixed times; latency counts from then.
+                           Without it each connection sends when it is answered
+  -X, --method <method>    GET, or POST with a body
+  -H, --headers <line>     'Name: value'; once for each
+  -b, --body <text>        of each request; for tcp:// what is sent, and expected back
+      --body-file <file>   the body from a file
+      --timeout <time>     longest wait for an answer (5s)
+      --warmup <time>      how long to send before counting (0s)
+  -p, --pipelining <n>     requests under way at once on a connection (1)
+      --expect <codes>     status codes that are no error: 200, 2xx, 200-299 (2xx,3xx)
+      --protocol <module>  for tcp://: says what is sent and where an answer ends
+
+      --json               print the result as JSON, with the whole histogram
+      --report <file>      write it as a page of HTML
+  -h, --help
+
+Numbers may end in k or M. Exits with 0, 1 after errors or a failed expectation, 2 for wrong usage.
+`;
+
+/**
+ * @returns what to do; undefined when help is asked for
+ * @throws TypeError ERR_PARSE_ARGS_…, RangeError ERR_OUT_OF_RANGE
+ */
+export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefined {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    options: OPTIONS,
+    allowPositionals: true,
+    strict: true,
+  });
+  if (values.help) return undefined;
+  const [url] = positionals;
+  if (url === undefined || positionals.length > 1) throw outOfRange('<url>', 'given once', positionals.join(' '));
+  const { 'body-file': bodyFile, report, json = false, headers } = values;
+  const options: LoadOptions = {
+    url,
+    ...numbers(values),
+    ...defined({ duration: values.duration, timeout: values.timeout, warmup: values.warmup }),
+    ...defined({
+      method: values.method,
+      body: values.body,
+      bodyFile,
+      expect: values.expect,
+      protocol: values.protocol,
+    }),
+    ...(headers === undefined ? {} : { headers: parseHeaders(headers) }),
+  };
+  return { options, json, ...defined({ report }) };
+}
+
+const NUMBERS = ['connections', 'threads', 'requests', 'rate', 'pipelining'] as const;
+
+function numbers(values: Partial<Record<string, unknown>>): Partial<Record<(typeof NUMBERS)[number], number>> {
+  const found: Partial<Record<(typeof NUMBERS)[number], number>> = {};
+  for (const name of NUMBERS) {
+    const text = values[name];
+    if (typeof text !== 'string') continue;
+    found[name] = count(text);
+    if (Number.isNaN(found[name])) throw outOfRange(`--${name}`, 'a number such as 500, 10k or 1.5M', text);
+  }
+  return found;
+}
+
+/** The same object without what is undefined. */
+function defined<T extends Record<string, string | undefined>>(values: T): { [K in keyof T]?: string } {
+  const found: { [K in keyof T]?: string } = {};
+  for (const name in values) {
+    const value = values[name];
+    if (value !== undefined) found[name] = value;
+  }
+  return found;
+}
+
+function parseHeaders(lines: readonly string[]): Record<string, string[]> {
+  // No prototype: a header may be called __proto__.
+  const headers: Record<string, string[]> = Object.create(null);
+  for (const line of lines) {
+    const colon = line.indexOf(':');
+    if (colon < 1) throw outOfRange('--headers', "a line such as 'Name: value'", line);
+    const name = line.slice(0, colon);
+    headers[name] ??= [];
+    headers[name].push(line.slice(colon + 1).trim());
+  }
+  return headers;
+}

@@ -1,0 +1,127 @@
+/** Makes one result of several machines' (or of several runs at the same time). */
+import { invalidType, outOfRange } from '../shared/errors.js';
+import { Histogram } from './histogram.js';
+import {
+  completeResult,
+  type ErrorKind,
+  type LoadResult,
+  type LoadSettings,
+  type ThreadShare,
+  type TimeSeries,
+} from './result.js';
+
+/** How far apart results may lie: more is a clock that is wrong, or another day's file. */
+const MOST_INTERVALS = 1_000_000;
+
+/**
+ * Histograms and counts are added; time series are laid over one another by the machines' clocks. Rates are over the time from
+ * the first start to the last end: `overlap` says how much of it every machine was counting.
+ *
+ * @throws TypeError ERR_INVALID_ARG_TYPE for none, RangeError ERR_OUT_OF_RANGE for series whose intervals are no multiples
+ */
+export function mergeResults(results: readonly LoadResult[]): LoadResult {
+  const [first] = results;
+  if (first === undefined) throw invalidType('results', 'at least one result', results);
+  const histogram = new Histogram();
+  for (const result of results) histogram.add(Histogram.fromJSON(result.histogram));
+  const sum = (of: (result: LoadResult) => number) => results.reduce((total, result) => total + of(result), 0);
+  const errors = (kind: ErrorKind) => sum(result => result.errors[kind]);
+  return completeResult({
+    urls: distinct(results.flatMap(result => result.urls)),
+    method: distinct(results.flatMap(result => result.method.split(', '))).join(', '),
+    settings: mergeSettings(results.map(result => result.settings)),
+    interrupted: results.some(result => result.interrupted),
+    requests: sum(result => result.requests),
+    responses: sum(result => result.responses),
+    bytesSent: sum(result => result.bytesSent),
+    bytesReceived: sum(result => result.bytesReceived),
+    statuses: addCounts(results.map(result => result.statuses)),
+    errors: {
+      connect: errors('connect'),
+      reset: errors('reset'),
+      timeout: errors('timeout'),
+      protocol: errors('protocol'),
+      status: errors('status'),
+    },
+    errorDetails: addCounts(results.map(result => result.errorDetails)),
+    series: mergeSeries(results),
+    threads: results.length === 1 ? first.threads : results.flatMap(namedThreads),
+    hosts: results.flatMap(result => result.hosts),
+    warnings: distinct(results.flatMap(result => result.warnings)),
+    histogram: histogram.toJSON(),
+  });
+}
+
+/** What all did together: their connections and rates add up; where they differ otherwise, the largest. */
+function mergeSettings(all: readonly LoadSettings[]): LoadSettings {
+  const sum = (of: (settings: LoadSettings) => number) => all.reduce((total, settings) => total + of(settings), 0);
+  const most = (of: (settings: LoadSettings) => number) => Math.max(...all.map(of));
+  return {
+    connections: sum(settings => settings.connections),
+    threads: sum(settings => settings.threads),
+    duration: all.some(settings => settings.duration === null) ? null : most(settings => settings.duration ?? 0),
+    requests: all.some(settings => settings.requests === null) ? null : sum(settings => settings.requests ?? 0),
+    rate: all.some(settings => settings.rate === 0) ? 0 : sum(settings => settings.rate),
+    pipelining: most(settings => settings.pipelining),
+    timeout: most(settings => settings.timeout),
+    warmup: most(settings => settings.warmup),
+  };
+}
+
+/** Each number goes to the interval in which its own began; a finer series is added up to the coarsest. */
+function mergeSeries(results: readonly LoadResult[]): TimeSeries {
+  const interval = Math.max(...results.map(result => result.series.interval));
+  const begin = Math.min(...results.map(startOf));
+  const responses: number[] = [];
+  const bytes: number[] = [];
+  const errors: number[] = [];
+  const put = (to: number[], index: number, value: number) => {
+    while (to.length <= index) to.push(0);
+    to[index] = (to[index] ?? 0) + value;
+  };
+  for (const result of results) {
+    const { series } = result;
+    if (interval % series.interval !== 0) {
+      throw outOfRange('series.interval', `a whole part of ${interval} ms, the largest of them`, series.interval);
+    }
+    // To the nearest of its own intervals: machines never start at exactly the same time.
+    const late = Math.round((startOf(result) - begin) / series.interval);
+    if (late > MOST_INTERVALS) {
+      throw outOfRange(
+        'hosts[].started',
+        `within ${MOST_INTERVALS} intervals of the others`,
+        new Date(startOf(result)),
+      );
+    }
+    for (let i = 0; i < series.responses.length; i++) {
+      const index = Math.floor(((i + late) * series.interval) / interval);
+      put(responses, index, series.responses[i] ?? 0);
+      put(bytes, index, series.bytes[i] ?? 0);
+      put(errors, index, series.errors[i] ?? 0);
+    }
+  }
+  return { interval, responses, bytes, errors };
+}
+
+function startOf(result: LoadResult): number {
+  return Math.min(...result.hosts.map(host => host.started));
+}
+
+/** Threads of several machines bear their machine's name; those of a result that was merged before already do. */
+function namedThreads(result: LoadResult): readonly ThreadShare[] {
+  const [host, ...others] = result.hosts;
+  if (host === undefined || others.length > 0) return result.threads;
+  return result.threads.map(thread => ({ ...thread, name: `${host.host}/${thread.name}` }));
+}
+
+function addCounts(all: ReadonlyArray<Readonly<Record<string, number>>>): Record<string, number> {
+  const sums = new Map<string, number>();
+  for (const counts of all) {
+    for (const [key, count] of Object.entries(counts)) sums.set(key, (sums.get(key) ?? 0) + count);
+  }
+  return Object.fromEntries([...sums].sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0)));
+}
+
+function distinct(values: readonly string[]): string[] {
+  return [...new Set(values)];
+}

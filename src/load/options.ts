@@ -1,0 +1,161 @@
+/** What a load test is asked to do, checked before anything is opened. The command line has the same options. */
+import { readFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import * as args from '../shared/arguments.js';
+import { invalidType, outOfRange } from '../shared/errors.js';
+import { type Expectation, expectedStatuses } from './expectation.js';
+import { buildRequest, type RequestHeaders } from './http-request.js';
+import { parseTarget, type Target } from './target.js';
+import { milliseconds } from './units.js';
+
+/** Times are numbers of milliseconds, or strings with a unit: '10s', '500ms', '2m'. */
+export interface LoadOptions {
+  /** `http://host:port/path`, `tcp://host:port`, `http://unix:/path/of.sock:/path`, `tcp://unix:/path/of.sock`. */
+  readonly url: string | URL;
+  /** Open at the same time: 1 to 1,000,000; default 10. */
+  readonly connections?: number;
+  /** That drive them: 1 to 254; default one for each processor, and not more than connections. */
+  readonly threads?: number;
+  /** How long requests are sent and counted; default 10 s, or until `requests` are answered. */
+  readonly duration?: number | string;
+  /** How many requests are sent in all; with `duration`, whichever comes first. */
+  readonly requests?: number;
+  /**
+   * Requests a second in all, sent when they are due whether or not the server keeps up (an open loop); latency counts from
+   * when they were due. Without it each connection sends when it is answered.
+   */
+  readonly rate?: number;
+  /** Default GET, or POST with a body. */
+  readonly method?: string;
+  readonly headers?: RequestHeaders;
+  /** Of each request; a string is sent as UTF-8. For tcp:// the bytes that are sent, and as many are expected back. */
+  readonly body?: string | Uint8Array;
+  /** A file with the body. */
+  readonly bodyFile?: string | URL;
+  /** Longest wait for an answer, connecting included; default 5 s. */
+  readonly timeout?: number | string;
+  /** How long requests are sent before any is counted; default 0. */
+  readonly warmup?: number | string;
+  /** Requests that a connection has under way at once: 1 to 1,000; default 1. */
+  readonly pipelining?: number;
+  /** Status codes that are no error, such as 200, '2xx', '200-299' or '2xx,304'; default '2xx,3xx'. */
+  readonly expect?: Expectation;
+  /** For tcp://: a module that says what is sent, and where an answer ends. */
+  readonly protocol?: string | URL;
+}
+
+/** The options with their defaults, ready to be carried out (and structured-cloned). Milliseconds. */
+export interface LoadPlan {
+  readonly target: Target;
+  readonly connections: number;
+  readonly threads: number;
+  /** Infinity when `requests` alone ends the test. */
+  readonly duration: number;
+  /** Infinity when `duration` alone ends it. */
+  readonly requests: number;
+  /** Requests a second; 0 for a closed loop. */
+  readonly rate: number;
+  /** Empty for tcp://. */
+  readonly method: string;
+  /** What each request sends: HTTP's whole request, or the payload. */
+  readonly request: Uint8Array;
+  readonly timeout: number;
+  readonly warmup: number;
+  readonly pipelining: number;
+  /** 1 for each status code, 0 to 999, that is no error. */
+  readonly expected: Uint8Array;
+  /** A file:// URL. */
+  readonly protocol?: string;
+}
+
+const MAX_CONNECTIONS = 1_000_000;
+const MAX_THREADS = 254;
+const MAX_PIPELINING = 1000;
+const MAX_RATE = 1e8;
+const NOTHING = new Uint8Array(0);
+
+/**
+ * Checks the options and fills in the defaults; each is read once.
+ *
+ * @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE, as buildRequest, and what reading `bodyFile` says
+ */
+export function planLoad(options: LoadOptions): LoadPlan {
+  args.options(options);
+  const { url, body, bodyFile, method, headers, expect, protocol } = options;
+  const { connections = 10, threads, requests, rate, pipelining = 1, duration, timeout = 5000, warmup = 0 } = options;
+  const target = parseTarget(url);
+  const open = args.integer(connections, 'connections', 1, MAX_CONNECTIONS);
+  const total = requests === undefined ? undefined : args.integer(requests, 'requests', 1, Number.MAX_SAFE_INTEGER);
+  return {
+    target,
+    connections: open,
+    threads: threads === undefined ? defaultThreads(open) : args.integer(threads, 'threads', 1, MAX_THREADS),
+    duration: duration === undefined ? defaultDuration(total) : milliseconds(duration, 'duration', 1),
+    requests: total ?? Number.POSITIVE_INFINITY,
+    rate: rate === undefined ? 0 : checkRate(rate),
+    timeout: milliseconds(timeout, 'timeout', 1),
+    warmup: milliseconds(warmup, 'warmup'),
+    pipelining: args.integer(pipelining, 'pipelining', 1, MAX_PIPELINING),
+    ...(target.protocol === 'http'
+      ? httpPart(target, { method, headers, expect, protocol }, payload(body, bodyFile))
+      : tcpPart({ method, headers, expect, protocol }, payload(body, bodyFile))),
+  };
+}
+
+function defaultThreads(connections: number): number {
+  return Math.min(availableParallelism(), connections, MAX_THREADS);
+}
+
+function defaultDuration(requests: number | undefined): number {
+  return requests === undefined ? 10_000 : Number.POSITIVE_INFINITY;
+}
+
+type Part = Pick<LoadPlan, 'method' | 'request' | 'expected' | 'protocol'>;
+type Given = Readonly<{ [K in 'method' | 'headers' | 'expect' | 'protocol']: LoadOptions[K] | undefined }>;
+
+function httpPart(target: Target, given: Given, body: string | Uint8Array | undefined): Part {
+  const { method, headers, expect = '2xx,3xx', protocol } = given;
+  if (protocol !== undefined) throw outOfRange('protocol', 'for tcp:// only', protocol);
+  const request = buildRequest(target, {
+    ...(method === undefined ? {} : { method }),
+    ...(headers === undefined ? {} : { headers }),
+    ...(body === undefined ? {} : { body }),
+  });
+  return { method: request.method, request: request.bytes, expected: expectedStatuses(expect) };
+}
+
+function tcpPart(given: Given, body: string | Uint8Array | undefined): Part {
+  for (const name of ['method', 'headers', 'expect'] as const) {
+    if (given[name] !== undefined) throw outOfRange(name, 'for http:// only', given[name]);
+  }
+  const none = { method: '', expected: new Uint8Array(1000) };
+  const request = typeof body === 'string' ? Buffer.from(body) : (body ?? NOTHING);
+  if (given.protocol !== undefined) return { ...none, request, protocol: moduleURL(given.protocol) };
+  if (request.length === 0) throw outOfRange('body', 'what tcp:// sends and expects back: at least one byte', body);
+  return { ...none, request };
+}
+
+function checkRate(rate: unknown): number {
+  if (typeof rate !== 'number') throw invalidType('rate', 'a number of requests a second', rate);
+  if (!(rate > 0 && rate <= MAX_RATE)) throw outOfRange('rate', `above 0, and at most ${MAX_RATE}`, rate);
+  return rate;
+}
+
+function payload(body: unknown, file: unknown): string | Uint8Array | undefined {
+  if (file === undefined) {
+    if (body === undefined || typeof body === 'string' || body instanceof Uint8Array) return body;
+    throw invalidType('body', 'a string or a Uint8Array', body);
+  }
+  if (body !== undefined) throw outOfRange('bodyFile', 'given only without body', file);
+  if (typeof file !== 'string' && !(file instanceof URL)) throw invalidType('bodyFile', 'a path or a file: URL', file);
+  return readFileSync(file);
+}
+
+function moduleURL(module: unknown): string {
+  if (typeof module !== 'string' && !(module instanceof URL)) {
+    throw invalidType('protocol', 'a path or a file: URL', module);
+  }
+  const text = String(module);
+  return text.startsWith('file:') ? pathToFileURL(fileURLToPath(text)).href : pathToFileURL(text).href;
+}

@@ -1,0 +1,144 @@
+/** A result as one page of HTML: nothing is fetched, nothing runs. */
+import { bytes, number, percent, remarks, settingsLine, time } from './format.js';
+import { latencyChart, throughputChart } from './report-charts.js';
+import { STYLE } from './report-style.js';
+import { cpuShare, type LoadResult } from './result.js';
+import { escaped } from './svg.js';
+
+/** @returns a whole document, in UTF-8 */
+export function reportHtml(result: LoadResult): string {
+  const title = `${result.method} ${result.urls.join(', ')}`.trim();
+  return `<!doctype html>
+<html lang="en">
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>Load test: ${escaped(title)}</title>
+<style>${STYLE}</style>
+<main>
+<header>
+<h1>${result.method === '' ? '' : `<small>${escaped(result.method)}</small>`}${escaped(result.urls.join(', '))}</h1>
+<p class="settings">${escaped(settingsLine(result))}, ${time(result.duration)}</p>
+</header>
+${tiles(result)}
+${remarks(result)
+  .map(text => `<p class="note">${escaped(text)}</p>`)
+  .join('\n')}
+${chart('Throughput', 'requests per second over time', throughputChart(result))}
+${chart('Latency', 'by percentile; the last ones stretched', latencyChart(result))}
+<div class="pair">
+${statuses(result)}
+${errors(result)}
+</div>
+${threads(result)}
+${hosts(result)}
+<footer>${footer(result)}</footer>
+</main>
+</html>
+`;
+}
+
+function tiles(result: LoadResult): string {
+  const { latency, errorCount } = result;
+  const items: Array<[name: string, value: string, bad?: boolean]> = [
+    ['Requests/s', number(result.requestsPerSecond)],
+    ['Latency p50', time(latency.p50)],
+    ['Latency p99', time(latency.p99)],
+    ['Latency max', time(latency.max)],
+    ['Bytes/s', bytes(result.bytesPerSecond)],
+    ['Errors', number(errorCount), errorCount > 0],
+  ];
+  const tile = ([name, value, bad = false]: (typeof items)[number]) =>
+    `<div class="tile${bad ? ' bad' : ''}"><dt>${name}</dt><dd>${value}</dd></div>`;
+  return `<dl class="tiles">${items.map(tile).join('')}</dl>`;
+}
+
+function chart(title: string, about: string, svg: string): string {
+  return svg === '' ? '' : `<section><h2>${title} <span>${about}</span></h2><div class="chart">${svg}</div></section>`;
+}
+
+interface Cell {
+  readonly text: string;
+  readonly of?: string;
+}
+
+function table(head: ReadonlyArray<string | Cell>, rows: ReadonlyArray<ReadonlyArray<string | Cell>>): string {
+  const cell = (tag: string, it: string | Cell) =>
+    typeof it === 'string'
+      ? `<${tag}>${escaped(it)}</${tag}>`
+      : `<${tag}${it.of === undefined ? '' : ` class="${it.of}"`}>${escaped(it.text)}</${tag}>`;
+  const row = (tag: string, cells: ReadonlyArray<string | Cell>) =>
+    `<tr>${cells.map(it => (typeof it !== 'string' && it.of === 'bar' ? bar(tag, it.text) : cell(tag, it))).join('')}</tr>`;
+  return `<table>${row('th', head)}${rows.map(cells => row('td', cells)).join('')}</table>`;
+}
+
+/** A bar of this many percent. */
+function bar(tag: string, share: string): string {
+  return tag === 'th'
+    ? '<th class="bar"></th>'
+    : `<td class="bar"><i style="width:${Number(share).toFixed(2)}%"></i></td>`;
+}
+
+const n = (text: string): Cell => ({ text, of: 'n' });
+
+function statuses(result: LoadResult): string {
+  const codes = Object.entries(result.statuses).sort(([a], [b]) => (a < b ? -1 : 1));
+  if (codes.length === 0) return '';
+  const share = (count: number) => (result.responses === 0 ? 0 : count / result.responses);
+  const rows = codes.map(([code, count]) => [
+    code,
+    { text: String(share(count) * 100), of: 'bar' },
+    n(number(count)),
+    n(percent(share(count))),
+  ]);
+  return `<section><h2>Responses <span>by status</span></h2>${table(['status', { text: '', of: 'bar' }, n('responses'), n('share')], rows)}</section>`;
+}
+
+function errors({ errorCount, errorDetails, errors: kinds }: LoadResult): string {
+  const details = Object.entries(errorDetails).sort(([, a], [, b]) => b - a);
+  const rows = details.length > 0 ? details : Object.entries(kinds).filter(([, count]) => count > 0);
+  const body =
+    errorCount === 0
+      ? '<p class="none">none</p>'
+      : table(
+          ['what', n('times')],
+          rows.map(([what, count]) => [{ text: what, of: 'bad' }, n(number(count))]),
+        );
+  return `<section><h2>Errors</h2>${body}</section>`;
+}
+
+function threads(result: LoadResult): string {
+  if (result.threads.length === 0) return '';
+  const most = Math.max(1, ...result.threads.map(thread => thread.responses));
+  const rows = result.threads.map(thread => [
+    thread.name,
+    { text: String((thread.responses / most) * 100), of: 'bar' },
+    n(number(thread.responses)),
+    n(percent(result.responses === 0 ? 0 : thread.responses / result.responses)),
+    n(percent(result.duration === 0 ? 0 : Math.min(1, thread.busy / result.duration))),
+  ]);
+  const head = ['thread', { text: '', of: 'bar' }, n('responses'), n('share'), n('busy')];
+  return `<section><h2>Share <span>by thread</span></h2>${table(head, rows)}</section>`;
+}
+
+function hosts({ hosts: all }: LoadResult): string {
+  const rows = all.map(host => [
+    host.host,
+    n(time(host.duration)),
+    n(String(host.processors)),
+    n(percent(cpuShare(host))),
+    n(time(host.cpuUser)),
+    n(time(host.cpuSystem)),
+  ]);
+  const head = ['machine', n('counted for'), n('processors'), n('CPU used'), n('user'), n('system')];
+  return `<section><h2>Generator</h2>${table(head, rows)}</section>`;
+}
+
+function footer(result: LoadResult): string {
+  const started = new Date(Math.min(...result.hosts.map(host => host.started)));
+  const when = Number.isNaN(started.getTime())
+    ? ''
+    : `${started.toISOString().replace(/\..*/, 'Z').replace('T', ' ')} · `;
+  const asked = result.settings.rate > 0 ? 'Latency counts from when a request was due. ' : '';
+  return `${when}${number(result.responses)} responses, ${bytes(result.bytesReceived)} received, ${bytes(result.bytesSent)} sent. ${asked}Made by epoll-pool load.`;
+}

@@ -1,0 +1,95 @@
+/** A result as a table on a terminal. */
+import { columns, type Paint, plain, printable } from '../shared/terminal.js';
+import { bytes, number, percent, remarks, settingsLine, time } from './format.js';
+import { cpuShare, ERROR_KINDS, type LoadResult, statusClasses } from './result.js';
+
+const BAR = 24;
+/** Details beyond these add nothing that a reader could take in. */
+const MOST_DETAILS = 8;
+const MOST_THREADS = 32;
+
+/** @param paint paintFor(stream) for colours; none by default */
+export function reportText(result: LoadResult, paint: Paint = plain): string {
+  return [
+    heading(result, paint),
+    throughput(result, paint),
+    latency(result, paint),
+    outcome(result, paint),
+    shares(result, paint),
+    processors(result, paint),
+    ...remarks(result).map(line => paint('yellow', `! ${printable(line)}`)),
+  ]
+    .filter(block => block !== '')
+    .map(block => `${block}\n`)
+    .join('\n');
+}
+
+function heading(result: LoadResult, paint: Paint): string {
+  const title = `${result.method} ${result.urls.join(', ')}`.trim();
+  return `${paint('bold', printable(title))}\n${settingsLine(result)}, ${time(result.duration)}`;
+}
+
+function throughput(result: LoadResult, paint: Paint): string {
+  const rows = [
+    ['Requests/s', number(result.requestsPerSecond), 'Responses', number(result.responses)],
+    ['Bytes/s', bytes(result.bytesPerSecond), 'Received', bytes(result.bytesReceived)],
+  ];
+  return columns(rows, [1, 3])
+    .map((line, i) => (i === 0 ? paint('bold', line) : line))
+    .join('\n');
+}
+
+function latency({ latency: it }: LoadResult, paint: Paint): string {
+  const names = ['Latency', 'p50', 'p75', 'p90', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
+  const values = ['', it.p50, it.p75, it.p90, it.p99, it.p999, it.max, it.mean, it.stddev];
+  const cells = values.map(value => (typeof value === 'number' ? time(value) : value));
+  const [head = '', line = ''] = columns([names, cells], [1, 2, 3, 4, 5, 6, 7, 8]);
+  return `${paint('dim', head)}\n${line}`;
+}
+
+function outcome(result: LoadResult, paint: Paint): string {
+  const classes = Object.entries(statusClasses(result.statuses)).sort();
+  const codes = Object.entries(result.statuses).sort();
+  const statuses = (codes.length > classes.length ? codes : classes).map(
+    ([name, count]) => `${printable(name)} ${number(count)}`,
+  );
+  const lines = statuses.length === 0 ? [] : [`Status    ${statuses.slice(0, MOST_DETAILS).join('   ')}`];
+  if (result.errorCount === 0) return [...lines, `Errors    ${paint('green', 'none')}`].join('\n');
+  const kinds = ERROR_KINDS.filter(kind => result.errors[kind] > 0).map(
+    kind => `${kind} ${number(result.errors[kind])}`,
+  );
+  lines.push(paint('red', `Errors    ${number(result.errorCount)}: ${kinds.join('   ')}`));
+  const details = Object.entries(result.errorDetails).sort(([, a], [, b]) => b - a);
+  for (const [what, count] of details.slice(0, MOST_DETAILS))
+    lines.push(`          ${number(count)} × ${printable(what)}`);
+  if (details.length > MOST_DETAILS) lines.push(`          and ${details.length - MOST_DETAILS} kinds more`);
+  return lines.join('\n');
+}
+
+function shares({ threads, responses, duration }: LoadResult, paint: Paint): string {
+  if (threads.length < 2) return '';
+  const most = Math.max(1, ...threads.map(thread => thread.responses));
+  const rows = threads
+    .slice(0, MOST_THREADS)
+    .map(thread => [
+      printable(thread.name),
+      '█'.repeat(Math.round((thread.responses / most) * BAR)).padEnd(BAR),
+      percent(responses === 0 ? 0 : thread.responses / responses),
+      `busy ${percent(duration === 0 ? 0 : Math.min(1, thread.busy / duration))}`,
+    ]);
+  const lines = columns([['Thread', '', 'share', ''], ...rows], [2]);
+  if (threads.length > MOST_THREADS) lines.push(`and ${threads.length - MOST_THREADS} threads more`);
+  return lines.map((line, i) => (i === 0 ? paint('dim', line) : line)).join('\n');
+}
+
+function processors({ hosts }: LoadResult, paint: Paint): string {
+  const rows = hosts.map(host => [
+    printable(host.host),
+    percent(cpuShare(host)),
+    `of ${host.processors === 1 ? '1 processor' : `${host.processors} processors`}`,
+    `user ${time(host.cpuUser)}, system ${time(host.cpuSystem)}`,
+  ]);
+  return columns([['Generator', 'CPU', '', ''], ...rows], [1])
+    .map((line, i) => (i === 0 ? paint('dim', line) : line))
+    .join('\n');
+}

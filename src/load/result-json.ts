@@ -1,0 +1,134 @@
+/** Reads a result back from JSON, believing nothing: it comes from another machine, or was edited. */
+import { integer } from '../shared/arguments.js';
+import { invalidType, outOfRange } from '../shared/errors.js';
+import { Histogram } from './histogram.js';
+import {
+  completeResult,
+  type HostRun,
+  type LoadResult,
+  type LoadSettings,
+  type ThreadShare,
+  type TimeSeries,
+} from './result.js';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/**
+ * A result from what JSON.parse has made of it; what follows from the measurement is computed anew.
+ *
+ * @param name what errors call it, such as the file's name
+ * @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE
+ */
+export function readResult(json: unknown, name = 'result'): LoadResult {
+  const it = fields(json, name);
+  if (it.format !== 1) throw outOfRange(`${name}.format`, '1: the JSON of epoll-pool load', it.format);
+  const errors = fields(it.errors, `${name}.errors`);
+  const histogram = Histogram.fromJSON(it.histogram).toJSON();
+  return completeResult({
+    urls: list(it.urls, `${name}.urls`, text),
+    method: text(it.method, `${name}.method`),
+    settings: settings(it.settings, `${name}.settings`),
+    interrupted: it.interrupted === true,
+    requests: count(it.requests, `${name}.requests`),
+    responses: count(it.responses, `${name}.responses`),
+    bytesSent: count(it.bytesSent, `${name}.bytesSent`),
+    bytesReceived: count(it.bytesReceived, `${name}.bytesReceived`),
+    statuses: counts(it.statuses, `${name}.statuses`),
+    errors: {
+      connect: count(errors.connect, `${name}.errors.connect`),
+      reset: count(errors.reset, `${name}.errors.reset`),
+      timeout: count(errors.timeout, `${name}.errors.timeout`),
+      protocol: count(errors.protocol, `${name}.errors.protocol`),
+      status: count(errors.status, `${name}.errors.status`),
+    },
+    errorDetails: counts(it.errorDetails, `${name}.errorDetails`),
+    series: series(it.series, `${name}.series`),
+    threads: list(it.threads, `${name}.threads`, thread),
+    hosts: atLeastOne(list(it.hosts, `${name}.hosts`, host), `${name}.hosts`),
+    warnings: list(it.warnings, `${name}.warnings`, text),
+    histogram,
+  });
+}
+
+function settings(json: unknown, name: string): LoadSettings {
+  const it = fields(json, name);
+  return {
+    connections: count(it.connections, `${name}.connections`),
+    threads: count(it.threads, `${name}.threads`),
+    duration: it.duration === null ? null : measure(it.duration, `${name}.duration`),
+    requests: it.requests === null ? null : count(it.requests, `${name}.requests`),
+    rate: measure(it.rate, `${name}.rate`),
+    pipelining: count(it.pipelining, `${name}.pipelining`),
+    timeout: measure(it.timeout, `${name}.timeout`),
+    warmup: measure(it.warmup, `${name}.warmup`),
+  };
+}
+
+function series(json: unknown, name: string): TimeSeries {
+  const it = fields(json, name);
+  const responses = list(it.responses, `${name}.responses`, count);
+  const bytes = list(it.bytes, `${name}.bytes`, count);
+  const errors = list(it.errors, `${name}.errors`, count);
+  if (bytes.length !== responses.length || errors.length !== responses.length) {
+    throw outOfRange(name, 'three lists of the same length', [responses.length, bytes.length, errors.length]);
+  }
+  return { interval: integer(it.interval, `${name}.interval`, 1, 3_600_000), responses, bytes, errors };
+}
+
+function thread(json: unknown, name: string): ThreadShare {
+  const it = fields(json, name);
+  return {
+    name: text(it.name, `${name}.name`),
+    responses: count(it.responses, `${name}.responses`),
+    bytes: count(it.bytes, `${name}.bytes`),
+    busy: measure(it.busy, `${name}.busy`),
+  };
+}
+
+function host(json: unknown, name: string): HostRun {
+  const it = fields(json, name);
+  return {
+    host: text(it.host, `${name}.host`),
+    started: measure(it.started, `${name}.started`),
+    duration: measure(it.duration, `${name}.duration`),
+    processors: count(it.processors, `${name}.processors`),
+    cpuUser: measure(it.cpuUser, `${name}.cpuUser`),
+    cpuSystem: measure(it.cpuSystem, `${name}.cpuSystem`),
+  };
+}
+
+function fields(json: unknown, name: string): Fields {
+  if (typeof json !== 'object' || json === null || Array.isArray(json)) throw invalidType(name, 'an object', json);
+  return { ...json };
+}
+
+function list<T>(json: unknown, name: string, item: (json: unknown, name: string) => T): T[] {
+  if (!Array.isArray(json)) throw invalidType(name, 'an array', json);
+  return json.map((value, i) => item(value, `${name}[${i}]`));
+}
+
+function atLeastOne<T>(items: T[], name: string): T[] {
+  if (items.length === 0) throw outOfRange(name, 'a list of at least one', items);
+  return items;
+}
+
+function counts(json: unknown, name: string): Record<string, number> {
+  return Object.fromEntries(
+    Object.entries(fields(json, name)).map(([key, value]) => [key, count(value, `${name}[${JSON.stringify(key)}]`)]),
+  );
+}
+
+function count(json: unknown, name: string): number {
+  return integer(json, name, 0, Number.MAX_SAFE_INTEGER);
+}
+
+function measure(json: unknown, name: string): number {
+  if (typeof json !== 'number') throw invalidType(name, 'a number', json);
+  if (!(json >= 0 && json < Number.POSITIVE_INFINITY)) throw outOfRange(name, 'at least 0', json);
+  return json;
+}
+
+function text(json: unknown, name: string): string {
+  if (typeof json !== 'string') throw invalidType(name, 'a string', json);
+  return json;
+}

@@ -1,0 +1,257 @@
+/** A result as text and as a page: the figures are there, and nothing in a result can break out of either. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { inflateSync } from 'node:zlib';
+import { expect, test } from 'vitest';
+import { bytes, compact, number, percent, time } from '../dist/load/format.js';
+import { Histogram } from '../dist/load/histogram.js';
+import { mergeResults } from '../dist/load/merge.js';
+import { reportHtml } from '../dist/load/report-html.js';
+import { reportText } from '../dist/load/report-text.js';
+import { linearTicks, logTicks } from '../dist/load/svg.js';
+import { measured, sample } from './load-sample.ts';
+
+const failing = sample({
+  settings: { ...sample().settings, rate: 500 },
+  statuses: { 200: 5000, 404: 900, 503: 100 },
+  errors: { connect: 0, reset: 2, timeout: 1, protocol: 0, status: 1000 },
+  errorDetails: { 'status 404': 900, 'status 503': 100, 'reset ECONNRESET': 2, timeout: 1 },
+  series: { ...sample().series, errors: [0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 1] },
+  warnings: ['The generator was the bottleneck.'],
+  interrupted: true,
+});
+const merged = mergeResults([
+  sample(),
+  sample({ hosts: [{ ...hostOf(), host: 'beta', started: hostOf().started + 9000 }] }),
+]);
+const nothing = sample({
+  responses: 0,
+  bytesReceived: 0,
+  statuses: {},
+  series: { interval: 1000, responses: [], bytes: [], errors: [] },
+  threads: [],
+  hosts: [{ ...hostOf(), duration: 0 }],
+  errors: { connect: 64, reset: 0, timeout: 0, protocol: 0, status: 0 },
+  errorDetails: { 'connect ECONNREFUSED': 64 },
+  histogram: new Histogram().toJSON(),
+});
+const all = { sample: sample(), failing, merged, nothing };
+
+function hostOf() {
+  const [host] = measured().hosts;
+  if (host === undefined) throw new Error('no host');
+  return host;
+}
+
+test('the table of a run', () => {
+  const { latency } = sample();
+  const text = reportText(sample());
+  expect(text).toMatch(/^GET http:\/\/127\.0\.0\.1:8080\/\n64 connections, 2 threads, closed loop, 12 s\n/);
+  expect(text).toMatch(/^Requests\/s +500 +Responses +6,000$/m);
+  expect(text).toMatch(/^Bytes\/s +425 kB +Received +5\.09 MB$/m);
+  for (const value of [latency.p50, latency.p75, latency.p90, latency.p99, latency.p999, latency.max]) {
+    expect(text).toContain(` ${time(value)}`);
+  }
+  expect(text).toMatch(/^Status {4}2xx 6,000\nErrors {4}none$/m);
+  expect(text).toMatch(/^1 +█{24} +51\.7% {2}busy 75\.0%$/m);
+  expect(text).toMatch(/^alpha +75\.0% {2}of 2 processors {2}user 12 s, system 6 s$/m);
+  expect(text).not.toContain('!');
+});
+
+test('the table of a run that went wrong', () => {
+  const text = reportText(failing);
+  expect(text).toContain('open loop at 500 requests/s');
+  expect(text).toContain('Status    2xx 5,000   4xx 900   5xx 100');
+  expect(text).toContain('Errors    1,003: reset 2   timeout 1   status 1,000');
+  expect(text.indexOf('900 × status 404')).toBeLessThan(text.indexOf('2 × reset ECONNRESET'));
+  expect(text).toContain('\n! The generator was the bottleneck.\n');
+  expect(text).toContain('\n! Interrupted after 12 s.\n');
+});
+
+test('the table of several machines', () => {
+  const text = reportText(merged);
+  expect(text).toContain('2 machines, 128 connections');
+  expect(text).toMatch(/^alpha\/1 /m);
+  expect(text).toMatch(/^beta\/2 /m);
+  expect(text).toMatch(/^! The machines counted at the same time for only 14\.3% of 21 s/m);
+});
+
+test('many threads and many kinds of errors are cut short, and said to be', () => {
+  const threads = Array.from({ length: 40 }, (_, i) => ({ name: `${i}`, responses: 150, bytes: 1, busy: 1 }));
+  const errorDetails = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`reset ${i}`, 1]));
+  const text = reportText(sample({ ...measured(), threads, errorDetails, errors: { ...failing.errors, reset: 20 } }));
+  expect(text).toContain('and 8 threads more');
+  expect(text).toContain('and 12 kinds more');
+});
+
+test('colours only where they are asked for', () => {
+  expect(reportText(failing)).not.toContain('\x1b');
+  const painted = reportText(failing, (style, text) => `<${style}>${text}</>`);
+  expect(painted).toContain('<red>Errors');
+  expect(painted.replace(/<\w*>|<\/>/g, '')).toBe(reportText(failing));
+});
+
+test('nothing in a result reaches the terminal as a command', () => {
+  const evil = '\x1b[2J\r\nx';
+  const text = reportText(
+    sample({
+      urls: [evil],
+      method: evil,
+      statuses: { [evil]: 1, 200: 1, 201: 1 },
+      errorDetails: { [evil]: 1 },
+      errors: failing.errors,
+      warnings: [evil],
+    }),
+  );
+  expect([text.includes('\x1b'), text.includes('\r')]).toEqual([false, false]);
+});
+
+test.each(Object.entries(all))('the page of %s: well formed, and nothing to fetch or run', (_name, result) => {
+  const html = reportHtml(result);
+  expect(html).toMatch(/^<!doctype html>/);
+  expect(html).not.toMatch(/<(script|link|img|iframe|object|embed|base|form|a)\b|\b(src|href|on\w+)=|url\(|@import/i);
+  expect(html).toContain("default-src 'none'");
+  expect(html).toContain('prefers-color-scheme: dark');
+  expect(html).not.toMatch(/NaN|undefined|Infinity|\[object/);
+  const open: string[] = [];
+  for (const [, slash, name = '', rest = ''] of html.matchAll(/<(\/?)([a-zA-Z][\w]*)((?:[^>"]|"[^"]*")*)>/g)) {
+    if (slash) expect(open.pop()).toBe(name);
+    else if (name !== 'meta' && !rest.endsWith('/')) open.push(name);
+  }
+  expect(open).toEqual([]);
+});
+
+test('the page has the figures', () => {
+  const html = reportHtml(failing);
+  for (const text of [
+    '500',
+    time(failing.latency.p99),
+    'status 404',
+    'ECONNRESET',
+    'asked: 500/s',
+    'bottleneck',
+    '5.09 MB',
+  ]) {
+    expect(html).toContain(text);
+  }
+  expect(html).toContain('2 s to 3 s: 500 requests/s, 3 errors');
+  expect(html.match(/class="error"/g)).toHaveLength(2);
+  expect(html).toContain(`p99: ${time(failing.latency.p99)}</title>`);
+  expect(html).toContain(`max: ${time(failing.latency.max)}</title>`);
+  expect(reportHtml(sample())).toContain('<p class="none">none</p>');
+});
+
+test('nothing in a result becomes part of the page', () => {
+  const evil = `"><script>alert('1')</script>&amp;`;
+  const [host, thread] = [hostOf(), { name: evil, responses: 1, bytes: 1, busy: 1 }];
+  const html = reportHtml(
+    sample({
+      urls: [evil],
+      method: evil,
+      warnings: [evil],
+      errorDetails: { [evil]: 1 },
+      errors: failing.errors,
+      statuses: { [evil]: 1 },
+      threads: [thread],
+      hosts: [{ ...host, host: evil }],
+    }),
+  );
+  expect(html).not.toContain('<script');
+  expect(html).not.toContain('&amp;');
+  expect(html.match(/&#62;&#60;script/g)?.length).toBeGreaterThanOrEqual(8);
+});
+
+test('hours of measurements make no endless page', () => {
+  const responses = Array.from({ length: 36_000 }, (_, i) => 100 + (i % 7));
+  const long = sample({
+    series: { interval: 1000, responses, bytes: responses, errors: responses.map(() => 0) },
+    hosts: [{ ...hostOf(), duration: 36_000_000 }],
+  });
+  const html = reportHtml(long);
+  expect(html.length).toBeLessThan(200_000);
+  expect(html).toContain('600 min');
+});
+
+test('numbers as people read them', () => {
+  expect([0, 5, 0.1234, 99.96, 1234.5, 1_290_120].map(number)).toEqual([
+    '0',
+    '5',
+    '0.123',
+    '100',
+    '1,235',
+    '1,290,120',
+  ]);
+  expect([0, 999, 1500, 109e6, 2.5e12].map(bytes)).toEqual(['0 B', '999 B', '1.5 kB', '109 MB', '2.5 TB']);
+  expect([0, 0.0004, 0.085, 0.9999, 1.2345, 999.9, 2500, 119_000, 180_000].map(time)).toEqual([
+    '0 ms',
+    '0.4 µs',
+    '85 µs',
+    '1 ms',
+    '1.23 ms',
+    '1 s',
+    '2.5 s',
+    '119 s',
+    '3 min',
+  ]);
+  expect([compact(129_012), compact(0), percent(0.2561)]).toEqual(['129K', '0', '25.6%']);
+});
+
+test('ticks are round and reach far enough', () => {
+  expect(linearTicks(123_000, 4)).toEqual([0, 50_000, 100_000, 150_000]);
+  expect(linearTicks(0.9, 4)).toEqual([0, 0.25, 0.5, 0.75, 1]);
+  expect(linearTicks(0, 4)).toEqual([0, 1]);
+  expect(logTicks(0.3, 40)).toEqual([0.5, 1, 2, 5, 10, 20]);
+  expect(logTicks(0.3, 4000)).toEqual([1, 10, 100, 1000]);
+});
+
+const chromium = (process.env.PATH ?? '')
+  .split(delimiter)
+  .flatMap(folder => ['chromium', 'google-chrome'].map(name => join(folder, name)))
+  .find(existsSync);
+
+test.skipIf(chromium === undefined)('a browser shows it in light and in dark', { timeout: 120_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-report-'));
+  try {
+    const page = join(folder, 'page.html');
+    writeFileSync(page, reportHtml(failing));
+    const colours = [1, 0].map(scheme => {
+      const shot = join(folder, `${scheme}.png`);
+      const { status, stderr } = spawnSync(
+        chromium ?? '',
+        [
+          ...[
+            '--headless',
+            '--no-sandbox',
+            '--disable-gpu',
+            '--disable-background-networking',
+            '--disable-dev-shm-usage',
+          ],
+          ...[`--user-data-dir=${join(folder, `profile${scheme}`)}`, '--window-size=400,300'],
+          ...[`--blink-settings=preferredColorScheme=${scheme}`, `--screenshot=${shot}`, `file://${page}`],
+        ],
+        { encoding: 'utf8', timeout: 50_000 },
+      );
+      expect(status, stderr).toBe(0);
+      return firstPixel(readFileSync(shot));
+    });
+    expect(colours).toEqual([
+      [0xf6, 0xf6, 0xf4],
+      [0x12, 0x13, 0x16],
+    ]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+/** The upper left corner of a PNG: no filter changes the first pixel of the first row. */
+function firstPixel(png: Buffer): number[] {
+  const data: Buffer[] = [];
+  for (let at = 8; at < png.length; ) {
+    const length = png.readUInt32BE(at);
+    if (png.toString('latin1', at + 4, at + 8) === 'IDAT') data.push(png.subarray(at + 8, at + 8 + length));
+    at += length + 12;
+  }
+  return [...inflateSync(Buffer.concat(data)).subarray(1, 4)];
+}
