@@ -136,8 +136,7 @@ export class Runner {
     registration.load(slot);
     const events = mask & (registration.interest | EPOLLERR | EPOLLHUP) & READINESS;
     if (events === 0) {
-      // Of an interest that modify() has replaced since.
-      this.#letGo(slot, generation);
+      this.#outdated(slot, generation);
       return true;
     }
     if (this.#handler === undefined) {
@@ -164,6 +163,19 @@ export class Runner {
     }
     this.#finished(slot, generation);
     return true;
+  }
+
+  /**
+   * An event of an interest that modify() has replaced since. The claim may have spent the oneshot that modify() armed,
+   * and the event of the new interest been dropped for it: the kernel is to look once more.
+   */
+  #outdated(slot: number, generation: number): void {
+    if (!this.#isOneshot(slot)) {
+      this.#letGo(slot, generation);
+      return;
+    }
+    claims.wake(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation);
+    this.rearm(slot, generation);
   }
 
   /** REST first, then the error: set after it, REST could undo the modify() of an 'error' listener. */
