@@ -6,6 +6,7 @@ import { receiveMessageOnPort } from 'node:worker_threads';
 import * as claims from '../shared/claim.js';
 import { unpackError } from '../shared/error-transfer.js';
 import { EpollError } from '../shared/errors.js';
+import { joinWord64 } from '../shared/events.js';
 import * as L from '../shared/layout.js';
 import type { Parcel } from '../shared/parcel.js';
 import { RingReader } from '../shared/ring.js';
@@ -190,11 +191,14 @@ export class Core {
     const requests = this.#requests;
     if (op === L.REARM) requests.rearm(slot, generation);
     else if (op === L.RELEASED) requests.released(slot, generation);
+    else if (op === L.POST) this.#open(link, this.#receive(index));
     else if (op === L.REGISTER) requests.register(fd, mask, low, high);
     else if (op === L.MODIFY) requests.modify(slot, generation, fd, mask, low, high);
-    else if (op === L.UNREGISTER) requests.remove(slot, generation, fd, false);
-    else if (op === L.CLOSE) requests.remove(slot, generation, fd, true);
-    else this.#open(link, this.#receive(index), slot, generation, fd, mask);
+    else {
+      const event = { fd, events: mask >>> 0, data: joinWord64(low, high) };
+      if (op === L.ERROR) this.#open(link, this.#receive(index), slot, generation, event);
+      else requests.remove(slot, generation, op === L.CLOSE, event);
+    }
   }
 
   #receive(index: number): Parcel | undefined {
@@ -203,7 +207,8 @@ export class Core {
     return received?.message;
   }
 
-  #open(link: Link, parcel: Parcel | undefined, slot: number, generation: number, fd: number, mask: number): void {
+  /** @param event what was running when the handler threw */
+  #open(link: Link, parcel: Parcel | undefined, slot = L.EXIT_SLOT, generation = 0, event?: ServiceEvent): void {
     if (parcel === undefined) return;
     if ('post' in parcel) {
       link.received++;
@@ -213,10 +218,8 @@ export class Core {
       return;
     }
     const { table } = this.registry;
-    const current = table.isCurrent(slot, generation);
     // Again, in the order asked: a modify() that the handler asked for before it threw has been carried out since.
-    if (current) claims.rest(table.words, table.claimAt(slot), generation);
-    const event = current ? eventOf(this.registry, slot, mask) : { fd, events: mask, data: BigInt(fd) };
+    if (table.isCurrent(slot, generation)) claims.rest(table.words, table.claimAt(slot), generation);
     this.#sink.error(unpackError(parcel.error), event);
   }
 
@@ -279,10 +282,9 @@ export class Core {
     if (this.#hasHandler) while (ring.peek() >= 0) guarded(() => this.#takeFrom(index, 1));
     for (let parcel = this.#receive(index); parcel !== undefined; parcel = this.#receive(index)) {
       const last = parcel;
-      const { words } = memory;
-      guarded(() =>
-        this.#open(link, last, words[L.AT_SLOT] ?? 0, words[L.AT_GENERATION] ?? 0, 0, words[L.AT_MASK] ?? 0),
-      );
+      const [slot = 0, generation = 0, mask = 0] = memory.words.subarray(L.AT_SLOT, L.AT_MASK + 1);
+      const event = this.registry.table.isHeld(slot, generation) ? eventOf(this.registry, slot, mask) : undefined;
+      guarded(() => this.#open(link, last, slot, generation, event));
     }
     Atomics.sub(this.#header, L.POSTS, (memory.words[L.POSTED] ?? 0) - link.received);
     link.received = memory.words[L.POSTED] ?? 0;
@@ -290,8 +292,7 @@ export class Core {
     const interrupted = recover(this.registry, memory, index + 1, (slot, generation) =>
       this.#recovered(slot, generation),
     );
-    const event = interrupted && eventOf(this.registry, interrupted.slot, interrupted.mask);
-    guarded(() => this.#sink.error(error, event));
+    guarded(() => this.#sink.error(error, interrupted));
     this.#checkEnded();
     for (const fail of failures) setImmediate(fail);
   }

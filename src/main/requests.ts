@@ -3,7 +3,7 @@ import * as claims from '../shared/claim.js';
 import { ENOENT, outOfRange } from '../shared/errors.js';
 import { joinWord64 } from '../shared/events.js';
 import * as L from '../shared/layout.js';
-import { eventOf, type ServiceEvent } from './consumer.js';
+import type { ServiceEvent } from './consumer.js';
 import { controlError, NO_ROOM, type Registry } from './registry.js';
 
 export type Report = (error: Error, event?: ServiceEvent) => void;
@@ -42,12 +42,12 @@ export class Requests {
     if (code < 0) this.#report(controlError(code, fd), { fd, events: mask >>> 0, data: joinWord64(low, high) });
   }
 
-  remove(slot: number, generation: number, fd: number, close: boolean): void {
+  /** @param event what the handler that asks for it was given */
+  remove(slot: number, generation: number, close: boolean, event: ServiceEvent): void {
     const registry = this.#registry;
     const current = registry.table.isCurrent(slot, generation);
-    const event = current ? eventOf(registry, slot, registry.table.interestOf(slot)) : undefined;
-    const code = current ? registry.remove(fd, close, nothing) : -ENOENT;
-    if (code < 0) this.#report(controlError(code, fd), event ?? { fd, events: 0, data: BigInt(fd) });
+    const code = current ? registry.remove(event.fd, close, nothing) : -ENOENT;
+    if (code < 0) this.#report(controlError(code, event.fd), event);
   }
 
   /** A thread has given up an event, or a level registration that may still be ready. */

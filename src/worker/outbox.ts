@@ -85,10 +85,9 @@ export class Outbox {
     this.push(L.POST, 0, 0);
   }
 
-  /** What a handler threw, with the event that it was given. */
-  error(slot: number, generation: number, fd: number, mask: number, thrown: unknown): void {
+  /** What a handler threw; the event that it was given is to be pushed after it, as an ERROR. */
+  error(thrown: unknown): void {
     this.#port.postMessage({ error: packError(thrown) } satisfies Parcel);
-    this.push(L.ERROR, slot, generation, fd, mask);
   }
 
   /** Wakes the main thread, unless a wake-up is on its way. */

@@ -126,7 +126,7 @@ export class Runner {
     const words = this.#words;
     const slot = words[L.AT_SLOT] ?? 0;
     const generation = words[L.AT_GENERATION] ?? 0;
-    if (failed) this.#failed(slot, generation, words[L.AT_MASK] ?? 0, error);
+    if (failed) this.#failed(error);
     this.#finished(slot, generation);
   }
 
@@ -159,7 +159,7 @@ export class Runner {
         return false;
       }
     } catch (error) {
-      this.#failed(slot, generation, events, error);
+      this.#failed(error);
     }
     this.#finished(slot, generation);
     return true;
@@ -178,11 +178,9 @@ export class Runner {
     this.rearm(slot, generation);
   }
 
-  /** REST first, then the error: set after it, REST could undo the modify() of an 'error' listener. */
-  #failed(slot: number, generation: number, events: number, error: unknown): void {
+  #failed(error: unknown): void {
     this.#count(L.ERRORS);
-    claims.rest(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation);
-    this.#outbox.error(slot, generation, this.#ready.fd, events, error);
+    this.#ready.fail(error);
   }
 
   #finished(slot: number, generation: number): void {
