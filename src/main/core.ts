@@ -191,13 +191,13 @@ export class Core {
     const requests = this.#requests;
     if (op === L.REARM) requests.rearm(slot, generation);
     else if (op === L.RELEASED) requests.released(slot, generation);
+    else if (op === L.POST) this.#open(link, this.#receive(index));
     else if (op === L.REGISTER) requests.register(fd, mask, low, high);
     else if (op === L.MODIFY) requests.modify(slot, generation, fd, mask, low, high);
     else {
-      const event = { fd, events: mask, data: joinWord64(low, high) };
-      if (op === L.UNREGISTER) requests.remove(slot, generation, event, false);
-      else if (op === L.CLOSE) requests.remove(slot, generation, event, true);
-      else this.#open(link, this.#receive(index), slot, generation, event);
+      const event = { fd, events: mask >>> 0, data: joinWord64(low, high) };
+      if (op === L.ERROR) this.#open(link, this.#receive(index), slot, generation, event);
+      else requests.remove(slot, generation, op === L.CLOSE, event);
     }
   }
 
@@ -207,7 +207,8 @@ export class Core {
     return received?.message;
   }
 
-  #open(link: Link, parcel: Parcel | undefined, slot: number, generation: number, event?: ServiceEvent): void {
+  /** @param event what was running when the handler threw */
+  #open(link: Link, parcel: Parcel | undefined, slot = L.EXIT_SLOT, generation = 0, event?: ServiceEvent): void {
     if (parcel === undefined) return;
     if ('post' in parcel) {
       link.received++;
@@ -281,7 +282,9 @@ export class Core {
     if (this.#hasHandler) while (ring.peek() >= 0) guarded(() => this.#takeFrom(index, 1));
     for (let parcel = this.#receive(index); parcel !== undefined; parcel = this.#receive(index)) {
       const last = parcel;
-      guarded(() => this.#open(link, last, 0, 0));
+      const [slot = 0, generation = 0, mask = 0] = memory.words.subarray(L.AT_SLOT, L.AT_MASK + 1);
+      const event = this.registry.table.isHeld(slot, generation) ? eventOf(this.registry, slot, mask) : undefined;
+      guarded(() => this.#open(link, last, slot, generation, event));
     }
     Atomics.sub(this.#header, L.POSTS, (memory.words[L.POSTED] ?? 0) - link.received);
     link.received = memory.words[L.POSTED] ?? 0;
@@ -289,8 +292,7 @@ export class Core {
     const interrupted = recover(this.registry, memory, index + 1, (slot, generation) =>
       this.#recovered(slot, generation),
     );
-    const event = interrupted && eventOf(this.registry, interrupted.slot, interrupted.mask);
-    guarded(() => this.#sink.error(error, event));
+    guarded(() => this.#sink.error(error, interrupted));
     this.#checkEnded();
     for (const fail of failures) setImmediate(fail);
   }

@@ -42,10 +42,16 @@ const LIMITS = ['maxOldGenerationSizeMb', 'maxYoungGenerationSizeMb', 'codeRange
 
 export function checkServiceOptions(given: WaitServiceOptions): CheckedOptions {
   checkOptions(given);
-  const threads = integer(given.threads ?? Math.min(MOST_THREADS, availableParallelism()), 'threads', 1, MOST_THREADS);
-  const capacity = integer(given.capacity ?? 65_536, 'capacity', 1, MOST_SLOTS);
-  const batch = integer(given.batch ?? 64, 'batch', 1, MOST_BATCH);
-  const stateBytes = integer(given.stateBytes ?? 0, 'stateBytes', 0, MOST_STATE);
+  const {
+    threads: givenThreads = Math.min(MOST_THREADS, availableParallelism()),
+    capacity: givenCapacity = 65_536,
+    batch: givenBatch = 64,
+    stateBytes: givenStateBytes = 0,
+  } = given;
+  const threads = integer(givenThreads, 'threads', 1, MOST_THREADS);
+  const capacity = integer(givenCapacity, 'capacity', 1, MOST_SLOTS);
+  const batch = integer(givenBatch, 'batch', 1, MOST_BATCH);
+  const stateBytes = integer(givenStateBytes, 'stateBytes', 0, MOST_STATE);
   const handler = handlerUrl(given.handler);
   const resourceLimits = checkLimits(given.resourceLimits);
   // Threads that are replaced later get what was given now.

@@ -8,36 +8,32 @@
 import * as claims from '../shared/claim.js';
 import * as L from '../shared/layout.js';
 import { EVENT_WORDS } from '../shared/syscalls.js';
+import { eventOf, type ServiceEvent } from './consumer.js';
 import type { Registry } from './registry.js';
 
-/** What was running when the thread died. */
-export interface Interrupted {
-  readonly slot: number;
-  readonly mask: number;
-}
-
+/** @returns what was running when the thread died */
 export function recover(
   registry: Registry,
   memory: L.ThreadMemory,
   owner: number,
   rearm: (slot: number, generation: number) => void,
-): Interrupted | undefined {
+): ServiceEvent | undefined {
   const { words, agenda, held } = memory;
   const { table } = registry;
   const at = Atomics.exchange(words, L.AT, L.AT_NOTHING);
   const slot = words[L.AT_SLOT] ?? 0;
   const generation = words[L.AT_GENERATION] ?? 0;
-  const current = at !== L.AT_NOTHING && slot !== L.EXIT_SLOT && table.isCurrent(slot, generation);
-  const interrupted = current && at === L.AT_RUN ? { slot, mask: words[L.AT_MASK] ?? 0 } : undefined;
-  if (interrupted !== undefined) claims.rest(table.words, table.claimAt(slot), generation);
+  const running = at === L.AT_RUN && table.isHeld(slot, generation);
+  const interrupted = running ? eventOf(registry, slot, words[L.AT_MASK] ?? 0) : undefined;
+  if (running) claims.rest(table.words, table.claimAt(slot), generation);
 
-  for (const owned of [...registry.slots()]) reclaim(registry, owned, owner, owned === interrupted?.slot);
+  for (const owned of [...registry.slots()]) reclaim(registry, owned, owner, running && owned === slot);
   held.fill(0);
   for (let i = 0; i < agenda.length; i += EVENT_WORDS) {
     const left = Atomics.exchange(agenda, i + L.AGENDA_GENERATION, 0);
     if (left !== 0) rearm(agenda[i + L.AGENDA_SLOT] ?? 0, left);
   }
-  if (current && at === L.AT_EVENT) rearm(slot, generation);
+  if (at === L.AT_EVENT && slot !== L.EXIT_SLOT) rearm(slot, generation);
   return interrupted;
 }
 

@@ -42,8 +42,8 @@ export class Requests {
     if (code < 0) this.#report(controlError(code, fd), { fd, events: mask >>> 0, data: joinWord64(low, high) });
   }
 
-  /** @param event as the handler was given it */
-  remove(slot: number, generation: number, event: ServiceEvent, close: boolean): void {
+  /** @param event what the handler that asks for it was given */
+  remove(slot: number, generation: number, close: boolean, event: ServiceEvent): void {
     const registry = this.#registry;
     const current = registry.table.isCurrent(slot, generation);
     const code = current ? registry.remove(event.fd, close, nothing) : -ENOENT;

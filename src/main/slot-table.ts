@@ -66,6 +66,11 @@ export class SlotTable {
     return this.generationOf(slot) === generation && this.#byFd.get(this.fdOf(slot)) === slot;
   }
 
+  /** Whether the slot still has this generation's fd and data: registered, or ending and held by a thread. */
+  isHeld(slot: number, generation: number): boolean {
+    return slot >= 0 && slot < this.#count && this.generationOf(slot) === generation;
+  }
+
   /** A free slot, set up for a registration that nobody knows yet. -1: there is none. */
   take(fd: number, interest: number, low: number, high: number): number {
     const slot = this.#next();

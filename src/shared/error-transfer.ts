@@ -12,15 +12,20 @@ export interface PackedError {
 }
 
 const CLONED = new Set(['name', 'message', 'stack', 'cause']);
+/** The names that structured clone keeps; every other becomes 'Error'. */
+const NAMES = new Set(['Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError']);
 
 export function packError(thrown: unknown): PackedError {
   const error = thrown instanceof Error ? thrown : notAnError(thrown);
   const own: Array<[string, unknown]> = [];
-  for (const key of Object.keys(error)) {
-    if (CLONED.has(key)) continue;
+  // The code of a DOMException is not its own.
+  for (const key of new Set([...Object.getOwnPropertyNames(error), 'code'])) {
+    if (CLONED.has(key) || !(key in error)) continue;
     const value = cloneable(() => Reflect.get(error, key));
     if (value !== undefined) own.push([key, value.is]);
   }
+  const name = cloneable(() => error.name)?.is;
+  if (typeof name === 'string' && !NAMES.has(name)) own.push(['name', name]);
   const base = cloneable(() => error)?.is;
   return {
     kind: error instanceof EpollError ? 'epoll' : 'error',
@@ -40,7 +45,8 @@ export function unpackError(packed: PackedError): Error {
     }
   }
   for (const [key, value] of packed.own) {
-    Object.defineProperty(packed.base, key, { value, configurable: true, enumerable: true, writable: true });
+    const enumerable = key !== 'name';
+    Object.defineProperty(packed.base, key, { value, configurable: true, enumerable, writable: true });
   }
   return packed.base;
 }

@@ -13,14 +13,6 @@ const NAP = 100;
 
 const BELL = new Uint8Array([1]);
 
-/** The event as a handler was given it: its registration may be gone by the time that its error is told. */
-export interface Given {
-  readonly fd: number;
-  readonly events: number;
-  readonly low: number;
-  readonly high: number;
-}
-
 export class Outbox {
   readonly #header: Int32Array;
   readonly #words: Int32Array;
@@ -93,10 +85,9 @@ export class Outbox {
     this.push(L.POST, 0, 0);
   }
 
-  /** What a handler threw, with the event that it was given. */
-  error(slot: number, generation: number, given: Given, thrown: unknown): void {
+  /** What a handler threw; the event that it was given is to be pushed after it, as an ERROR. */
+  error(thrown: unknown): void {
     this.#port.postMessage({ error: packError(thrown) } satisfies Parcel);
-    this.push(L.ERROR, slot, generation, given.fd, given.events, given.low, given.high);
   }
 
   /** Wakes the main thread, unless a wake-up is on its way. */

@@ -82,18 +82,16 @@ export class ReadyRegistration implements Ready {
     this.#running = false;
   }
 
+  /** For the wait loop: the run has failed, and is about to end. REST comes first, so that no modify() is undone by it. */
+  fail(thrown: unknown): void {
+    this.#rest();
+    this.#outbox.error(thrown);
+    this.#push(L.ERROR);
+  }
+
   /** For the wait loop: whether the last read of this run would have blocked. */
   get sawEmpty(): boolean {
     return this.#sawEmpty;
-  }
-
-  /** For the wait loop: the halves of data. */
-  get low(): number {
-    return this.#low;
-  }
-
-  get high(): number {
-    return this.#high;
   }
 
   get fd(): number {
@@ -147,27 +145,34 @@ export class ReadyRegistration implements Ready {
   modify(event: EventInit): void {
     this.#check();
     const events = serviceMask(event, this.#fd);
-    this.#request(L.MODIFY, events, data[0], data[1]);
+    this.#rest();
+    this.#outbox.push(L.MODIFY, this.#slot, this.#generation, this.#fd, events, data[0], data[1]);
   }
 
   unregister(): void {
-    this.#check();
-    if (this.#ended) return;
-    this.#ended = true;
-    this.#request(L.UNREGISTER, this.#events, this.#low, this.#high);
+    this.#finish(L.UNREGISTER);
   }
 
   close(): void {
+    this.#finish(L.CLOSE);
+  }
+
+  #finish(op: number): void {
     this.#check();
     if (this.#ended) return;
     this.#ended = true;
-    this.#request(L.CLOSE, this.#events, this.#low, this.#high);
+    this.#rest();
+    this.#push(op);
   }
 
-  /** REST before the request: set after it, it could meet a registration that the request has armed already. */
-  #request(op: number, events: number, low = 0, high = 0): void {
+  /** Before the request: set after it, REST could meet a registration that the request has armed already. */
+  #rest(): void {
     claims.rest(this.#slots, this.#slot * L.SLOT_WORDS + L.CLAIM, this.#generation);
-    this.#outbox.push(op, this.#slot, this.#generation, this.#fd, events, low, high);
+  }
+
+  /** With the event of this run: an 'error' is to tell it, whatever has become of the registration by then. */
+  #push(op: number): void {
+    this.#outbox.push(op, this.#slot, this.#generation, this.#fd, this.#events, this.#low, this.#high);
   }
 
   #check(): void {

@@ -126,7 +126,7 @@ export class Runner {
     const words = this.#words;
     const slot = words[L.AT_SLOT] ?? 0;
     const generation = words[L.AT_GENERATION] ?? 0;
-    if (failed) this.#failed(slot, generation, error);
+    if (failed) this.#failed(error);
     this.#finished(slot, generation);
   }
 
@@ -136,8 +136,7 @@ export class Runner {
     registration.load(slot);
     const events = mask & (registration.interest | EPOLLERR | EPOLLHUP) & READINESS;
     if (events === 0) {
-      // Of an interest that modify() has replaced since.
-      this.#letGo(slot, generation);
+      this.#outdated(slot, generation);
       return true;
     }
     if (this.#handler === undefined) {
@@ -160,17 +159,28 @@ export class Runner {
         return false;
       }
     } catch (error) {
-      this.#failed(slot, generation, error);
+      this.#failed(error);
     }
     this.#finished(slot, generation);
     return true;
   }
 
-  /** REST first, then the error: set after it, REST could undo the modify() of an 'error' listener. */
-  #failed(slot: number, generation: number, error: unknown): void {
+  /**
+   * An event of an interest that modify() has replaced since. The claim may have spent the oneshot that modify() armed,
+   * and the event of the new interest been dropped for it: the kernel is to look once more.
+   */
+  #outdated(slot: number, generation: number): void {
+    if (!this.#isOneshot(slot)) {
+      this.#letGo(slot, generation);
+      return;
+    }
+    claims.wake(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation);
+    this.rearm(slot, generation);
+  }
+
+  #failed(error: unknown): void {
     this.#count(L.ERRORS);
-    claims.rest(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation);
-    this.#outbox.error(slot, generation, this.#ready, error);
+    this.#ready.fail(error);
   }
 
   #finished(slot: number, generation: number): void {
