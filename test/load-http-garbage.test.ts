@@ -50,6 +50,7 @@ describe('what is no HTTP/1.x', () => {
     ['chunk', `${inChunks}2;a\0b\r\n`],
     ['header', `${inChunks}0\r\nno trailer\r\n\r\n`],
     ['header', `${inChunks}0\r\n folded\r\n\r\n`],
+    ['header', `${ok}Transfer-Encoding: chunked\r\nX: y\r\n\r\n0\r\n folded\r\n\r\n`],
     ['upgrade', 'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n'],
     ['truncated', 'H'],
     ['truncated', ok],

@@ -147,8 +147,9 @@ export function latencyChart(result: LoadResult): string {
   const name = (share: number) => (share === 100 ? 'max' : `p${share}`);
   const marks = shown.map(({ share, at, ms }) => {
     const [cx, cy] = [round(at), round(y(ms))];
-    // The curve rises, so there is room above it on the left.
-    const label = `<text class="mark" x="${cx + 4}" y="${cy - 11}" text-anchor="end">${time(ms)}</text>`;
+    // The curve rises, so there is room above it on the left, unless the axis is there.
+    const anchor = at - X[0] < LABEL ? 'middle' : 'end';
+    const label = `<text class="mark" x="${cx + 4}" y="${cy - 11}" text-anchor="${anchor}">${time(ms)}</text>`;
     return `<g class="point"><circle cx="${cx}" cy="${cy}" r="4"/>${label}<title>${name(share)}: ${time(ms)}</title></g>`;
   });
   const frame = axes(
