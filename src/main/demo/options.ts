@@ -15,19 +15,20 @@ export interface DemoOptions {
 /** More threads than cores, so that threads are interrupted in the middle of what they do. */
 const THREADS = Math.min(254, Math.max(4, availableParallelism() * 2));
 const CONNECTIONS = 128;
-const MESSAGES = 30_000;
+const MESSAGES = 24_000;
 
 export const HELP = `Usage: epoll-pool demo [options]
 
-Shows what happens when several threads wait on one epoll fd. Real TCP connections on the loopback interface carry
-numbered messages to them; the same traffic, by the same code, four times:
+Shows what happens when several threads wait on one epoll fd. Real TCP connections on the loopback
+interface carry numbered messages to them: the same traffic, for the same code, four times.
 
   raw level    each thread calls epoll_wait, reads and handles
   raw edge     the same with EPOLLET, reading until a read would block
   raw oneshot  the same with EPOLLONESHOT, re-arming after each event
   service      a WaitService, whose handler is that same code
 
-All figures are counted, not estimated: the sender numbers what it sends, the threads count in shared memory.
+All figures are counted, not estimated: the sender numbers its messages, and the threads count in
+shared memory.
 
 Options:
   --threads N      threads that wait (default here: ${THREADS})
@@ -44,9 +45,10 @@ Columns:
   two at once   a thread entered a connection that another thread was in
   idle wakes    a thread was woken for a connection, and had nothing to do there
   ctl calls     calls of epoll_ctl while messages came
-  by thread     each thread's share of the messages; from the smallest to the largest, if there are many
+  by thread     each thread's share of the messages; of many threads the smallest and the largest
 
-Exit code: 0; 1 if the service's row is not clean (one of the first five is not 0); 2 for wrong usage.
+Exit code: 0; 1 if the service's row is not clean (something in the first five columns, or not all
+sent); 2 for wrong usage.
 `;
 
 /** @throws UsageError, and parseArgs' errors */
