@@ -135,11 +135,33 @@ export class Registry {
     this.#complete(ending);
   }
 
+  /**
+   * A handler threw, and the thread has left its registration to the main thread: it rests from now on. (Again: a
+   * modify() that the handler asked for before it threw has been carried out since.)
+   */
+  failed(slot: number, generation: number): void {
+    const { words } = this.table;
+    if (!this.table.isHeld(slot, generation)) return;
+    const at = this.table.claimAt(slot);
+    claims.rest(words, at, generation);
+    if (claims.ownerOf(Atomics.load(words, at)) !== claims.MAIN) return;
+    if (claims.drop(words, at) === claims.CLOSED) this.released(slot);
+  }
+
+  /** What a listener throws on the way is an uncaught exception, and keeps nothing that waits from being settled. */
   #complete(ending: Ending): void {
     if (ending.close) sys.close(ending.fd);
     for (const done of ending.done) done();
     // One of them may be another unregister that has to wait: the rest waits behind it.
-    for (const call of ending.queue) this.submit(ending.fd, call);
+    for (const call of ending.queue) {
+      try {
+        this.submit(ending.fd, call);
+      } catch (error) {
+        setImmediate(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   /** The service has ended, no handler runs: nobody waits any more. */
