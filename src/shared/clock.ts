@@ -1,12 +1,13 @@
-/** A deadline on the monotonic clock. Imported, as a test's fake timers replace the global one and the kernel keeps its own. */
-import { performance } from 'node:perf_hooks';
+/** Deadlines on the monotonic clock, the kernel's own: bound here, because a test's fake timers replace the public one. */
+
+const now = performance.now.bind(performance);
 
 /** Milliseconds; -1 (for ever) stays -1. */
 export function deadlineAfter(timeout: number): number {
-  return timeout < 0 ? -1 : performance.now() + timeout;
+  return timeout < 0 ? -1 : now() + timeout;
 }
 
 /** What is left of it, at least 0; -1 for ever. */
 export function remaining(deadline: number): number {
-  return deadline < 0 ? -1 : Math.max(0, deadline - performance.now());
+  return deadline < 0 ? -1 : Math.max(0, deadline - now());
 }

@@ -26,7 +26,7 @@ export function waitFor(epfd: number, words: Memory, max: number, timeout: numbe
   for (let left = timeout; ; left = remaining(deadline)) {
     const n = waitOnce(epfd, words, max, left);
     if (n > 0 || (n < 0 && n !== -EINTR)) return n;
-    if (n === 0 && deadline >= 0 && performance.now() >= deadline) return 0;
+    if (n === 0 && remaining(deadline) === 0) return 0;
   }
 }
 
