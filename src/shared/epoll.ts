@@ -154,7 +154,8 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * The same on the event loop: blocks no thread and uses none, and lets timers run however busy the fds are. Several at
    * once are fine; they are served in the order asked. While one waits, the process stays alive.
    *
-   * @returns how many events; 0: timed out. Rejects with an AbortError, with EpollError EBADF when closed, and as `wait`.
+   * @returns how many events; 0: timed out. Rejects with an AbortError, with EpollError EBADF when closed, as `wait`, and
+   *   with ELOOP where other instances are nested in this one as deep as the kernel allows: the loop's own is on top
    */
   async waitAsync(events: Events, timeout = -1, options: WaitOptions = {}): Promise<number> {
     checkEvents(events);

@@ -62,7 +62,7 @@ export class LoopWait {
   #watching = false;
   readonly #onReady = (code: number): void => {
     this.#watching = false;
-    if (code < 0) this.#failAll(code);
+    if (code < 0) this.#failAll(code, code === -EBADF ? 'epoll_wait' : 'epoll_ctl');
     else this.#serve();
   };
 

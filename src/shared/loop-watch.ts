@@ -12,6 +12,7 @@
  * the news. Node closes it, fd and all, however the thread ends. It costs some 4 µs more each time.
  */
 import { createSocket } from 'node:dgram';
+import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
 import { EpollError } from './errors.js';
 import * as sys from './syscalls.js';

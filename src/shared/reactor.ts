@@ -3,9 +3,11 @@
  *
  * Node's loop watches one private epoll instance, the outer one, from the first use to the thread's end; the instances
  * that somebody waits on are registered in it, oneshot. So the loop only ever watches an fd of our own that is fit for
- * it, and whatever is wrong with a caller's fd (closed, nested too deep) is an errno of epoll_ctl. A fired entry is spent
- * until the next wait: a busy fd that nobody waits on costs nothing.
+ * it, and whatever is wrong with a caller's fd (closed, nested too deep) is an errno of epoll_ctl. It is empty until the
+ * loop has taken it up, which aborts the process where it fails. A fired entry is spent until the next wait: a busy fd
+ * that nobody waits on costs nothing.
  */
+import { setImmediate } from 'node:timers';
 import { ENOENT } from './errors.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLONESHOT } from './flags.js';
 import { type LoopWatch, openLoopWatch } from './loop-watch.js';
@@ -23,24 +25,39 @@ class Reactor {
   readonly #request = new Uint32Array(sys.EVENT_WORDS);
   /** By epoll fd: who wants to know. */
   readonly #callbacks = new Map<number, Set<Notify>>();
+  /** Whether the loop has taken up the outer instance. */
+  #watched = false;
 
   constructor() {
     this.#watch = openLoopWatch(() => this.#ready());
     this.#outer = this.#watch.fd;
+    setImmediate(() => this.#start()); // which comes after the loop's next look at its fds
+  }
+
+  #start(): void {
+    this.#watched = true;
+    for (const epfd of this.#callbacks.keys()) {
+      const code = this.#arm(epfd);
+      if (code < 0) this.#tell(epfd, code);
+    }
   }
 
   /** Calls `callback` once, from the loop, as soon as `epfd` has events. @returns 0, or the negative errno */
   notify(epfd: number, callback: Notify): number {
-    this.#request[0] = EPOLLIN | EPOLLONESHOT;
-    this.#request[sys.DATA_LOW] = epfd;
-    let code = sys.epollControl(this.#outer, EPOLL_CTL_MOD, epfd, this.#request);
-    if (code === -ENOENT) code = sys.epollControl(this.#outer, EPOLL_CTL_ADD, epfd, this.#request);
+    const code = this.#watched ? this.#arm(epfd) : 0;
     if (code < 0) return code;
     if (this.#callbacks.size === 0) this.#watch.ref();
     const waiting = this.#callbacks.get(epfd);
     if (waiting === undefined) this.#callbacks.set(epfd, new Set([callback]));
     else waiting.add(callback);
     return 0;
+  }
+
+  #arm(epfd: number): number {
+    this.#request[0] = EPOLLIN | EPOLLONESHOT;
+    this.#request[sys.DATA_LOW] = epfd;
+    const code = sys.epollControl(this.#outer, EPOLL_CTL_MOD, epfd, this.#request);
+    return code === -ENOENT ? sys.epollControl(this.#outer, EPOLL_CTL_ADD, epfd, this.#request) : code;
   }
 
   /** Takes a callback back that has not come yet. */

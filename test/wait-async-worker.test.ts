@@ -1,0 +1,87 @@
+/** waitAsync in Workers, however they end: the process lives on, and keeps none of the fds that the package opened. */
+import { expect, test } from 'vitest';
+import { run } from './support/run.ts';
+
+/** Rounds of a Worker that runs `source`, then `end` on this side; prints how many fds the process has more at the end. */
+function rounds(n: number, source: string, end: string): string {
+  return `
+    import { readdirSync } from 'node:fs';
+    const source = \`
+      import { parentPort, workerData } from 'node:worker_threads';
+      import { Epoll, Events, EPOLLIN } from 'epoll-pool';
+      const epoll = Epoll.borrow(workerData);
+      await epoll.waitAsync(new Events(1), 1);
+      ${source}
+    \`;
+    const quiet = new Epoll(), busy = new Epoll();
+    quiet.register(sys.eventfd(), { events: EPOLLIN });
+    busy.register(sys.timerfd(0, 0.05), { events: EPOLLIN | EPOLLET }); // ready again and again, by way of the loop
+    async function round(workerData, i) {
+      const worker = new Worker(source, { eval: true, workerData });
+      worker.on('error', error => console.log(error));
+      const exit = new Promise(resolve => worker.once('exit', resolve));
+      await new Promise(resolve => worker.once('message', resolve));
+      ${end}
+      await exit;
+    }
+    let before;
+    for (let i = 0; i < ${n}; i++) {
+      await round(quiet.fd, i);
+      await round(busy.fd, i);
+      before ??= readdirSync('/proc/self/fd').length;
+    }
+    console.log(readdirSync('/proc/self/fd').length - before);
+  `;
+}
+
+const PAUSE = 'await new Promise(resolve => setTimeout(resolve, i % 5));';
+
+test.each([
+  [
+    'terminated while it waits',
+    rounds(
+      20,
+      `parentPort.postMessage(1); for (;;) await epoll.waitAsync(new Events(1));`,
+      `${PAUSE} worker.terminate();`,
+    ),
+  ],
+  [
+    'terminated while it iterates',
+    rounds(20, `parentPort.postMessage(1); for await (const event of epoll);`, `${PAUSE} worker.terminate();`),
+  ],
+  [
+    'terminated with many waits in the queue and code that does not return',
+    rounds(
+      10,
+      `for (let i = 0; i < 40; i++) epoll.waitAsync(new Events(1));
+       setTimeout(() => { parentPort.postMessage(1); for (;;); }, 1);`,
+      `${PAUSE} worker.terminate();`,
+    ),
+  ],
+  [
+    'that ends by process.exit()',
+    rounds(20, `epoll.waitAsync(new Events(1)); parentPort.postMessage(1); setTimeout(() => process.exit(3), 2);`, ''),
+  ],
+  ['that ends by itself', rounds(20, `await epoll.waitAsync(new Events(1), 5); parentPort.postMessage(1);`, '')],
+])('a Worker %s', async (_, source) => {
+  const result = await run(source);
+  expect(result).toMatchObject({ code: 0, signal: null, stdout: '0\n', stderr: '' });
+});
+
+test('the process exits while Workers iterate', async () => {
+  const result = await run(`
+    const source = \`
+      import { parentPort } from 'node:worker_threads';
+      import { Epoll, EPOLLIN } from 'epoll-pool';
+      import { eventfd } from 'epoll-pool/sys';
+      const epoll = new Epoll();
+      epoll.register(eventfd(1), { events: EPOLLIN });
+      parentPort.postMessage(1);
+      for await (const event of epoll);
+    \`;
+    const workers = [1, 2, 3].map(() => new Worker(source, { eval: true }));
+    await Promise.all(workers.map(worker => new Promise(resolve => worker.once('message', resolve))));
+    setTimeout(() => process.exit(9), 20);
+  `);
+  expect(result).toMatchObject({ code: 9, signal: null, stdout: '', stderr: '' });
+});
