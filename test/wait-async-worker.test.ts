@@ -40,14 +40,14 @@ test.each([
   [
     'terminated while it waits',
     rounds(
-      20,
+      10,
       `parentPort.postMessage(1); for (;;) await epoll.waitAsync(new Events(1));`,
       `${PAUSE} worker.terminate();`,
     ),
   ],
   [
     'terminated while it iterates',
-    rounds(20, `parentPort.postMessage(1); for await (const event of epoll);`, `${PAUSE} worker.terminate();`),
+    rounds(10, `parentPort.postMessage(1); for await (const event of epoll);`, `${PAUSE} worker.terminate();`),
   ],
   [
     'terminated with many waits in the queue and code that does not return',
@@ -60,11 +60,11 @@ test.each([
   ],
   [
     'that ends by process.exit()',
-    rounds(20, `epoll.waitAsync(new Events(1)); parentPort.postMessage(1); setTimeout(() => process.exit(3), 2);`, ''),
+    rounds(10, `epoll.waitAsync(new Events(1)); parentPort.postMessage(1); setTimeout(() => process.exit(3), 2);`, ''),
   ],
-  ['that ends by itself', rounds(20, `await epoll.waitAsync(new Events(1), 5); parentPort.postMessage(1);`, '')],
+  ['that ends by itself', rounds(10, `await epoll.waitAsync(new Events(1), 5); parentPort.postMessage(1);`, '')],
 ])('a Worker %s', async (_, source) => {
-  const result = await run(source);
+  const result = await run(source, 60_000);
   expect(result).toMatchObject({ code: 0, signal: null, stdout: '0\n', stderr: '' });
 });
 
