@@ -63,10 +63,14 @@ test.each([
     rounds(10, `epoll.waitAsync(new Events(1)); parentPort.postMessage(1); setTimeout(() => process.exit(3), 2);`, ''),
   ],
   ['that ends by itself', rounds(10, `await epoll.waitAsync(new Events(1), 5); parentPort.postMessage(1);`, '')],
-])('a Worker %s', async (_, source) => {
-  const result = await run(source, 60_000);
-  expect(result).toMatchObject({ code: 0, signal: null, stdout: '0\n', stderr: '' });
-});
+])(
+  'a Worker %s',
+  async (_, source) => {
+    const result = await run(source, 60_000);
+    expect(result).toMatchObject({ code: 0, signal: null, stdout: '0\n', stderr: '' });
+  },
+  70_000,
+);
 
 test('the process exits while Workers iterate', async () => {
   const result = await run(`

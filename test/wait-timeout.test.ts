@@ -1,7 +1,8 @@
 /** How long wait() waits. */
 import { EPOLLIN, Epoll, Events } from 'epoll-pool';
+import * as sys from 'epoll-pool/sys';
 import { describe, expect, test, vi } from 'vitest';
-import { eventfd } from './support/fds.ts';
+import { closing, eventfd } from './support/fds.ts';
 import { run } from './support/run.ts';
 import { thread } from './support/thread.ts';
 import { owned, took } from './support/within.ts';
@@ -121,6 +122,8 @@ test('fake timers do not stop the clock', async () => {
     const epoll = idle();
     expect(epoll.wait(new Events(1), 20)).toBe(0);
     expect(await epoll.waitAsync(new Events(1), 20)).toBe(0);
+    epoll.register(closing(sys.timerfd(5)), { events: EPOLLIN });
+    expect(await epoll.waitAsync(new Events(1))).toBe(1);
   } finally {
     vi.useRealTimers();
   }

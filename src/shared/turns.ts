@@ -2,6 +2,7 @@
  * Keeps promises that are answered at once from starving the event loop: `await` in a loop runs in microtasks, and
  * neither timers nor I/O get a turn until one of them has to wait.
  */
+import { setImmediate } from 'node:timers';
 
 /** How many answers in a row may be given at once. */
 const ANSWERS_A_TURN = 16;
