@@ -6,7 +6,8 @@ import { EBADF, EpollError, invalidState, outOfRange } from '../shared/errors.js
 import { EPOLLEXCLUSIVE } from '../shared/flags.js';
 import { requireLinux } from '../shared/syscalls.js';
 import type { ServiceEvent } from './consumer.js';
-import type { Core, Sink } from './core.js';
+import type { Core } from './core.js';
+import type { Sink } from './intake.js';
 import { EventIteration } from './iteration.js';
 import { type CheckedOptions, checkServiceOptions, type WaitServiceOptions } from './options.js';
 import { controlError, NO_ROOM } from './registry.js';
@@ -95,7 +96,7 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
   }
 
   get threads(): number {
-    return this.#core.links.length;
+    return this.#core.intake.links.length;
   }
 
   get closed(): boolean {
@@ -158,12 +159,12 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
   }
 
   stats(): WaitServiceStats {
-    const { registry, pool, links } = this.#core;
+    const { registry, pool, intake } = this.#core;
     return {
       registrations: registry.table.size,
       controlCalls: registry.controlCalls,
       restarts: pool.restarts,
-      threads: links.map(({ memory }) => readStats(memory)),
+      threads: intake.links.map(({ memory }) => readStats(memory)),
     };
   }
 
@@ -226,10 +227,10 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
     if (this.#hasHandler) throw invalidState('events go to the handler: there is nothing to iterate');
     if (this.#iteration !== undefined) throw invalidState('another iteration has the events');
     if (this.listenerCount('event') > 0) throw invalidState("an 'event' listener has the events");
-    const { consumer } = this.#core;
+    const { consumer } = this.#core.intake;
     const iteration = new EventIteration(
       consumer,
-      () => this.#core.pull(),
+      () => this.#core.intake.pull(),
       () => {
         this.#iteration = undefined;
       },
@@ -258,6 +259,6 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
   #beforeListener(name: string | symbol): void {
     if (name !== 'event') return;
     if (this.#iteration !== undefined) throw invalidState('an iteration has the events');
-    if (!this.closed) this.#core.drainSoon();
+    if (!this.closed) this.#core.intake.drainSoon();
   }
 }

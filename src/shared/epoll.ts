@@ -221,8 +221,8 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
   }
 
   /**
-   * What the kernel itself says is registered (/proc/self/fdinfo), in no particular order. It adds EPOLLERR and EPOLLHUP to every mask, and a
-   * spent EPOLLONESHOT has lost its readiness bits.
+   * What the kernel itself says is registered (/proc/self/fdinfo), in no particular order. It adds EPOLLERR and EPOLLHUP
+   * to every mask, and a spent EPOLLONESHOT has lost its readiness bits.
    *
    * @throws EpollError EBADF, EINVAL (not an epoll fd), EMFILE, ENFILE
    */

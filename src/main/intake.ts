@@ -1,0 +1,266 @@
+/**
+ * Takes what the threads send: entries of their rings, and the values in their ports. Events go to whoever wants them,
+ * requests to the registry, what handlers posted or threw to the service's listeners.
+ */
+import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { unpackError } from '../shared/error-transfer.js';
+import { joinWord64 } from '../shared/events.js';
+import * as L from '../shared/layout.js';
+import type { Parcel } from '../shared/parcel.js';
+import { RingReader } from '../shared/ring.js';
+import { Consumer, eventOf, type HeldEvent, type ServiceEvent } from './consumer.js';
+import type { Registry } from './registry.js';
+import { Requests } from './requests.js';
+
+/** How many entries are taken from the rings before the event loop has a turn. */
+const ENTRIES_A_TURN = 1024;
+/** How many are taken from one ring before it is the next one's turn. */
+const ENTRIES_A_RING = 64;
+
+/** Where events go on the main thread. What it throws is an uncaught exception. */
+export interface Sink {
+  /** Whether `event` is to be called. */
+  readonly wantsEvents: boolean;
+  event(event: ServiceEvent): void;
+  /** There may be something to `pull`. */
+  pullable(): void;
+  /** Whether it has an event that it pulled, and has not released. */
+  holds(slot: number, generation: number): boolean;
+  message(value: unknown): void;
+  error(error: Error, event?: ServiceEvent): void;
+}
+
+/** One thread, as seen from here. */
+export interface Link {
+  readonly memory: L.ThreadMemory;
+  readonly ring: RingReader;
+  /** Values of ready.post() that were taken. */
+  received: number;
+}
+
+export class Intake {
+  readonly consumer: Consumer;
+  readonly links: readonly Link[];
+  readonly #sink: Sink;
+  readonly #header: Int32Array;
+  readonly #registry: Registry;
+  readonly #requests: Requests;
+  readonly #portOf: (index: number) => MessagePort | undefined;
+  /** The ring whose turn it is. */
+  #turn = 0;
+  #scheduled = false;
+
+  constructor(
+    plan: L.Plan,
+    capacity: number,
+    registry: Registry,
+    sink: Sink,
+    portOf: (index: number) => MessagePort | undefined,
+  ) {
+    this.#sink = sink;
+    this.#header = L.headerOf(plan);
+    this.#registry = registry;
+    this.#portOf = portOf;
+    this.links = Array.from({ length: plan.threads }, (_, index) => {
+      const memory = L.threadOf(plan, index);
+      return { memory, ring: new RingReader(memory), received: 0 };
+    });
+    this.consumer = new Consumer(registry);
+    this.#requests = new Requests(registry, capacity, (error, event) => sink.error(error, event));
+  }
+
+  /** Takes what the threads have sent, as far as somebody wants it. */
+  drain(): void {
+    let whole = false;
+    try {
+      whole = this.#takeAll(ENTRIES_A_TURN);
+    } finally {
+      // More than a turn's worth, or a listener threw: that is for the process to deal with, the rest goes on.
+      if (!whole) this.drainSoon();
+    }
+    this.#sink.pullable();
+  }
+
+  /** The same, when the event loop comes round. */
+  drainSoon(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    setImmediate(() => {
+      this.#scheduled = false;
+      this.drain();
+    });
+  }
+
+  /** False: there is more. */
+  #takeAll(most: number): boolean {
+    let left = most;
+    for (let quiet = 0; quiet < this.links.length; ) {
+      const taken = this.#takeFrom(this.#turn, Math.min(left, ENTRIES_A_RING)) + this.#takeDue();
+      this.#turn = (this.#turn + 1) % this.links.length;
+      quiet = taken === 0 ? quiet + 1 : 0;
+      left -= taken;
+      if (left <= 0) return false;
+    }
+    return true;
+  }
+
+  /** At most `most` entries of one ring. How many. */
+  #takeFrom(index: number, most: number): number {
+    const link = this.links[index];
+    if (link === undefined) return 0;
+    const { ring } = link;
+    let taken = 0;
+    for (; taken < most; taken++) {
+      const at = ring.peek();
+      if (at < 0) break;
+      const entry = ring.ring;
+      const op = entry[at + L.OP] ?? 0;
+      const slot = entry[at + L.OP_SLOT] ?? 0;
+      const generation = entry[at + L.OP_GENERATION] ?? 0;
+      const mask = entry[at + L.OP_MASK] ?? 0;
+      if (op === L.EVENT) {
+        if (!this.#sink.wantsEvents) break;
+        ring.shift();
+        this.#deliver({ slot, generation, mask });
+        continue;
+      }
+      const fd = entry[at + L.OP_FD] ?? 0;
+      const low = (entry[at + L.OP_LOW] ?? 0) >>> 0;
+      const high = (entry[at + L.OP_HIGH] ?? 0) >>> 0;
+      ring.shift();
+      this.#carryOut(index, link, op, slot, generation, fd, mask, low, high);
+    }
+    return taken;
+  }
+
+  #carryOut(
+    index: number,
+    link: Link,
+    op: number,
+    slot: number,
+    generation: number,
+    fd: number,
+    mask: number,
+    low: number,
+    high: number,
+  ): void {
+    const requests = this.#requests;
+    if (op === L.REARM) requests.rearm(slot, generation);
+    else if (op === L.RELEASED) requests.released(slot, generation);
+    else if (op === L.POST) this.#open(link, this.#receive(index));
+    else if (op === L.REGISTER) requests.register(fd, mask, low, high);
+    else if (op === L.MODIFY) requests.modify(slot, generation, fd, mask, low, high);
+    else {
+      const event = { fd, events: mask >>> 0, data: joinWord64(low, high) };
+      if (op === L.ERROR) this.#open(link, this.#receive(index), slot, generation, event);
+      else requests.remove(slot, generation, op === L.CLOSE, event);
+    }
+  }
+
+  #receive(index: number): Parcel | undefined {
+    const port = this.#portOf(index);
+    const received: { message: Parcel } | undefined = port && receiveMessageOnPort(port);
+    return received?.message;
+  }
+
+  /** @param event what was running when the handler threw */
+  #open(link: Link, parcel: Parcel | undefined, slot = L.EXIT_SLOT, generation = 0, event?: ServiceEvent): void {
+    if (parcel === undefined) return;
+    if ('post' in parcel) {
+      link.received++;
+      Atomics.sub(this.#header, L.POSTS, 1);
+      Atomics.notify(this.#header, L.POSTS);
+      this.#sink.message(parcel.post);
+      return;
+    }
+    this.#registry.failed(slot, generation);
+    this.#sink.error(unpackError(parcel.error), event);
+  }
+
+  /** An event for a listener; it is let go when the listener has returned, or thrown. */
+  #deliver(held: HeldEvent): void {
+    const event = this.consumer.open(held);
+    if (event === undefined) return;
+    try {
+      this.#sink.event(event);
+    } finally {
+      this.consumer.release(held);
+    }
+  }
+
+  /** What is due once more, while there is a listener. How many. */
+  #takeDue(): number {
+    let taken = 0;
+    for (; taken < ENTRIES_A_RING && this.#sink.wantsEvents; taken++) {
+      const held = this.consumer.shiftDue();
+      if (held === undefined) break;
+      this.#deliver(held);
+    }
+    return taken;
+  }
+
+  /** The next event, for a consumer that asks for them one by one. */
+  pull(): HeldEvent | undefined {
+    const due = this.consumer.shiftDue();
+    if (due !== undefined) return due;
+    for (let i = 0; i < this.links.length; i++) {
+      const ring = this.links[this.#turn]?.ring;
+      this.#turn = (this.#turn + 1) % this.links.length;
+      const at = ring?.peek() ?? -1;
+      if (ring === undefined || at < 0) continue;
+      const [op, slot = 0, generation = 0] = ring.ring.subarray(at, at + 3);
+      const mask = ring.ring[at + L.OP_MASK] ?? 0;
+      if (op !== L.EVENT) continue;
+      ring.shift();
+      return { slot, generation, mask };
+    }
+    return undefined;
+  }
+
+  /** What is due, or held by the consumer, or in a ring. */
+  isOnItsWay(slot: number, generation: number): boolean {
+    return (
+      this.consumer.isDue(slot, generation) ||
+      this.#sink.holds(slot, generation) ||
+      this.links.some(({ ring }) => ring.has(L.EVENT, slot, generation))
+    );
+  }
+
+  /** A thread has given an event up, or lost it with its life. */
+  rearm(slot: number, generation: number): void {
+    this.#requests.rearm(slot, generation);
+  }
+
+  /**
+   * Takes what a dead thread has sent: its ring, if there is a handler (events wait for whoever wants them), and what it
+   * could not announce there any more. Listeners may throw: `guarded` sees to that.
+   */
+  takeRest(index: number, ring: boolean, guarded: (call: () => void) => void): void {
+    const link = this.links[index];
+    if (link === undefined) return;
+    if (ring) while (link.ring.peek() >= 0) guarded(() => this.#takeFrom(index, 1));
+    const { words } = link.memory;
+    for (let parcel = this.#receive(index); parcel !== undefined; parcel = this.#receive(index)) {
+      const last = parcel;
+      const [slot = 0, generation = 0, mask = 0] = words.subarray(L.AT_SLOT, L.AT_MASK + 1);
+      const event = this.#registry.table.isHeld(slot, generation) ? eventOf(this.#registry, slot, mask) : undefined;
+      guarded(() => this.#open(link, last, slot, generation, event));
+    }
+    Atomics.sub(this.#header, L.POSTS, (words[L.POSTED] ?? 0) - link.received);
+    link.received = words[L.POSTED] ?? 0;
+    Atomics.notify(this.#header, L.POSTS);
+  }
+
+  /** Takes all there is. Whatever listeners throw is an uncaught exception, and the rest is taken all the same. */
+  drainQuietly(): void {
+    for (;;) {
+      try {
+        if (this.#takeAll(ENTRIES_A_TURN)) return;
+      } catch (error) {
+        setImmediate(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
