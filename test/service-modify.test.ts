@@ -42,8 +42,8 @@ test.each(pairs)('from %s to %s, during a run', async (_from, to, before, after)
   await quiet();
   expect(cells.runs(0)).toBe(1);
   const runs = cells.runs(1);
-  // modify()'s look, and the edge after it
-  expect(runs).toBeLessThanOrEqual(to === 'edge' ? 2 : 1);
+  // modify()'s look, and the edge after it: a thread may come with that when the other has read it all.
+  expect(runs).toBeLessThanOrEqual(to === 'oneshot' ? 1 : 2);
   write();
   await quiet();
   expect(cells.runs(1) - runs).toBe(to === 'oneshot' ? 0 : 1);

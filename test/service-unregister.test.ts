@@ -126,8 +126,8 @@ test('an error listener that throws does not keep what waits behind it from bein
       export default ready => {
         if (ready.data === 1n) { Atomics.store(words, 0, 1); Atomics.wait(words, 1, 0); return; }
         ready.read(new Uint8Array(8));
-        ready.register(\${fd}, { events: 1 });
-        ready.register(\${fd}, { events: 1 }); // EEXIST
+        ready.register(\${fd}, { events: 0 }); // never ready
+        ready.register(\${fd}, { events: 0 }); // EEXIST
         ready.post('asked');
       };
     \`);
