@@ -217,9 +217,7 @@ export class Core {
       this.#sink.message(parcel.post);
       return;
     }
-    const { table } = this.registry;
-    // Again, in the order asked: a modify() that the handler asked for before it threw has been carried out since.
-    if (table.isCurrent(slot, generation)) claims.rest(table.words, table.claimAt(slot), generation);
+    this.registry.failed(slot, generation);
     this.#sink.error(unpackError(parcel.error), event);
   }
 

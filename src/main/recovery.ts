@@ -28,6 +28,8 @@ export function recover(
   if (running) claims.rest(table.words, table.claimAt(slot), generation);
 
   for (const owned of [...registry.slots()]) reclaim(registry, owned, owner, running && owned === slot);
+  // It had thrown, and the thread died before it could tell.
+  if (running) reclaim(registry, slot, claims.MAIN, true);
   held.fill(0);
   for (let i = 0; i < agenda.length; i += EVENT_WORDS) {
     const left = Atomics.exchange(agenda, i + L.AGENDA_GENERATION, 0);

@@ -135,6 +135,19 @@ export class Registry {
     this.#complete(ending);
   }
 
+  /**
+   * A handler threw, and the thread has left its registration to the main thread: it rests from now on. (Again: a
+   * modify() that the handler asked for before it threw has been carried out since.)
+   */
+  failed(slot: number, generation: number): void {
+    const { words } = this.table;
+    if (!this.table.isHeld(slot, generation)) return;
+    const at = this.table.claimAt(slot);
+    claims.rest(words, at, generation);
+    if (claims.ownerOf(Atomics.load(words, at)) !== claims.MAIN) return;
+    if (claims.drop(words, at) === claims.CLOSED) this.released(slot);
+  }
+
   #complete(ending: Ending): void {
     if (ending.close) sys.close(ending.fd);
     for (const done of ending.done) done();

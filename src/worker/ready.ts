@@ -82,9 +82,8 @@ export class ReadyRegistration implements Ready {
     this.#running = false;
   }
 
-  /** For the wait loop: the run has failed, and is about to end. REST comes first, so that no modify() is undone by it. */
+  /** For the wait loop: the run has failed; the main thread is told. */
   fail(thrown: unknown): void {
-    this.#rest();
     this.#outbox.error(thrown);
     this.#push(L.ERROR);
   }

@@ -126,8 +126,8 @@ export class Runner {
     const words = this.#words;
     const slot = words[L.AT_SLOT] ?? 0;
     const generation = words[L.AT_GENERATION] ?? 0;
-    if (failed) this.#failed(error);
-    this.#finished(slot, generation);
+    if (failed) this.#failed(slot, generation, error);
+    else this.#finished(slot, generation);
   }
 
   /** Runs the handler for a slot that this thread holds. False: its promise is pending. */
@@ -159,7 +159,8 @@ export class Runner {
         return false;
       }
     } catch (error) {
-      this.#failed(error);
+      this.#failed(slot, generation, error);
+      return true;
     }
     this.#finished(slot, generation);
     return true;
@@ -178,9 +179,19 @@ export class Runner {
     this.rearm(slot, generation);
   }
 
-  #failed(error: unknown): void {
+  /**
+   * REST first, then the error: set after it, REST could undo the modify() of an 'error' listener. The main thread holds
+   * the registration until it takes the error: a modify() that the handler asked for before it threw is carried out
+   * before that, and must not let another run begin.
+   */
+  #failed(slot: number, generation: number, error: unknown): void {
     this.#count(L.ERRORS);
+    const at = slot * L.SLOT_WORDS + L.CLAIM;
+    claims.rest(this.#slots, at, generation);
+    claims.seize(this.#slots, at, generation, this.#owner, claims.MAIN);
     this.#ready.fail(error);
+    this.#ready.end();
+    Atomics.store(this.#words, L.AT, L.AT_NOTHING);
   }
 
   #finished(slot: number, generation: number): void {
@@ -253,5 +264,6 @@ export class Runner {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function';
+  const mayBe = (typeof value === 'object' && value !== null) || typeof value === 'function';
+  return mayBe && 'then' in value && typeof value.then === 'function';
 }
