@@ -3,6 +3,7 @@ import { EPOLLET, EPOLLIN } from 'epoll-pool';
 import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
 import { eventfd, signal } from './support/fds.ts';
+import { run } from './support/run.ts';
 import { quiet, start, until } from './support/service.ts';
 import { Cells, STEERED } from './support/service-cells.ts';
 import { rejection, within } from './support/within.ts';
@@ -113,4 +114,40 @@ test('close() of the service settles an unregister() that waits', async () => {
   await within(again.service.close({ timeout: 0 }));
   await within(pending);
   expect(await behind).toMatchObject({ code: 'EBADF' });
+});
+
+test('an error listener that throws does not keep what waits behind it from being settled', async () => {
+  const source = `
+    const words = new Int32Array(new SharedArrayBuffer(8));
+    const fd = sys.eventfd(1);
+    const handler = 'data:text/javascript,' + encodeURIComponent(\`
+      let words;
+      export function setup(given) { words = given; }
+      export default ready => {
+        if (ready.data === 1n) { Atomics.store(words, 0, 1); Atomics.wait(words, 1, 0); return; }
+        ready.read(new Uint8Array(8));
+        ready.register(\${fd}, { events: 1 });
+        ready.register(\${fd}, { events: 1 }); // EEXIST
+        ready.post('asked');
+      };
+    \`);
+    const service = await lib.WaitService.start({ threads: 2, handler, handlerData: words });
+    process.on('uncaughtException', error => console.log(error.message));
+    service.on('error', error => { throw new Error('listener: ' + error.code); });
+    await service.register(fd, { events: EPOLLIN, data: 1 });
+    while (Atomics.load(words, 0) === 0) await new Promise(setImmediate);
+    const first = service.unregister(fd);
+    await service.register(sys.eventfd(1), { events: EPOLLIN, data: 2 });
+    await new Promise(resolve => service.once('message', resolve));
+    const second = service.unregister(fd);
+    Atomics.store(words, 1, 1);
+    Atomics.notify(words, 1);
+    await first;
+    await second;
+    console.log('settled');
+    await service.close();
+  `;
+  const result = await run(source);
+  expect(result).toMatchObject({ code: 0, signal: null, stderr: '' });
+  expect(result.stdout.split('\n').sort()).toEqual(['', 'listener: EEXIST', 'settled']);
 });

@@ -148,11 +148,20 @@ export class Registry {
     if (claims.drop(words, at) === claims.CLOSED) this.released(slot);
   }
 
+  /** What a listener throws on the way is an uncaught exception, and keeps nothing that waits from being settled. */
   #complete(ending: Ending): void {
     if (ending.close) sys.close(ending.fd);
     for (const done of ending.done) done();
     // One of them may be another unregister that has to wait: the rest waits behind it.
-    for (const call of ending.queue) this.submit(ending.fd, call);
+    for (const call of ending.queue) {
+      try {
+        this.submit(ending.fd, call);
+      } catch (error) {
+        setImmediate(() => {
+          throw error;
+        });
+      }
+    }
   }
 
   /** The service has ended, no handler runs: nobody waits any more. */

@@ -57,7 +57,7 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
     const { options, open } = starting;
     this.#capacity = options.capacity;
     this.#hasHandler = options.handler !== undefined;
-    const isWanted = (): boolean => this.listenerCount('event') > 0;
+    const isWanted = (): boolean => !this.closed && this.listenerCount('event') > 0;
     this.#core = open({
       get wantsEvents() {
         return isWanted();
@@ -198,6 +198,7 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
   }
 
   async #close(): Promise<void> {
+    this.#iteration?.end();
     // What is awaited here is settled by threads, which do not hold the process.
     const alive = setInterval(() => {}, LONGEST_TIMER);
     try {
@@ -209,7 +210,6 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
       await this.#core.destroy();
     } finally {
       clearInterval(alive);
-      this.#iteration?.end();
     }
   }
 
@@ -227,15 +227,16 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
     if (this.#iteration !== undefined) throw invalidState('another iteration has the events');
     if (this.listenerCount('event') > 0) throw invalidState("an 'event' listener has the events");
     const { consumer } = this.#core;
-    this.#iteration = new EventIteration(
+    const iteration = new EventIteration(
       consumer,
       () => this.#core.pull(),
       () => {
         this.#iteration = undefined;
       },
     );
-    if (this.closed) this.#iteration.end();
-    return this.#iteration;
+    this.#iteration = iteration;
+    if (this.closed) iteration.end();
+    return iteration;
   }
 
   // An 'event' listener is a consumer; once() and prependOnceListener() come through these.

@@ -155,7 +155,9 @@ export class WaitLoop {
     this.#handOn();
     const goOn = (failed: boolean, error?: unknown): void => {
       this.#runner.resume(failed, error);
-      this.#batch.measured(performance.now() - since, 1);
+      const took = performance.now() - since;
+      this.#batch.measured(took, 1);
+      this.#add(L.BUSY, took);
       setImmediate(this.#turn);
     };
     Promise.resolve(this.#runner.promise).then(

@@ -1,0 +1,165 @@
+/** `for await (const event of service)`: a registration rests from its event until the next is asked for. */
+import { EPOLLET, EPOLLIN, EPOLLONESHOT } from 'epoll-pool';
+import { expect, test } from 'vitest';
+import { drain, eventfd, signal } from './support/fds.ts';
+import { module, pause, quiet, start, total, until } from './support/service.ts';
+import { rejection, thrown, within } from './support/within.ts';
+
+const INVALID_STATE = { code: 'ERR_INVALID_STATE' };
+
+test('events as they come', async () => {
+  const { service } = await start();
+  const fds = [eventfd(1), eventfd(1), eventfd(0)];
+  for (const [data, fd] of fds.entries()) await service.register(fd, { events: EPOLLIN, data });
+  const seen: bigint[] = [];
+  for await (const { fd, events, data } of service) {
+    expect([events, drain(fd)]).toEqual([EPOLLIN, 1]);
+    seen.push(data);
+    if (seen.length === 2) signal(fds[2] ?? -1);
+    if (seen.length === 3) break;
+  }
+  expect(seen.slice(0, 2).sort()).toEqual([0n, 1n]);
+  expect(seen[2]).toBe(2n);
+});
+
+test('break, then another loop: nothing is lost, level and edge', async () => {
+  const { service } = await start();
+  const fds = Array.from({ length: 30 }, () => eventfd(1));
+  for (const fd of fds) await service.register(fd, { events: EPOLLIN | EPOLLET });
+  const seen = new Set<number>();
+  while (seen.size < 30) {
+    let taken = 0;
+    for await (const { fd } of service) {
+      seen.add(fd);
+      if (++taken === 7 || seen.size === 30) break;
+    }
+  }
+  expect(service.stats().threads.reduce((sum, { handled }) => sum + handled, 0)).toBe(30);
+});
+
+test('a level fd that is not drained comes again, in the next round', async () => {
+  const { service } = await start();
+  const [a, b] = [eventfd(1), eventfd(1)];
+  await service.register(a, { events: EPOLLIN });
+  await service.register(b, { events: EPOLLIN });
+  const counts = new Map([
+    [a, 0],
+    [b, 0],
+  ]);
+  for await (const { fd } of service) {
+    counts.set(fd, (counts.get(fd) ?? 0) + 1);
+    if ([...counts.values()].every(count => count >= 20)) break;
+  }
+});
+
+test('edges while the event is with the consumer are one more', async () => {
+  const { service } = await start();
+  const fd = eventfd(1);
+  await service.register(fd, { events: EPOLLIN | EPOLLET });
+  let count = 0;
+  for await (const _event of service) {
+    if (++count === 2) break;
+    for (let i = 1; i <= 3; i++) {
+      signal(fd);
+      await until(() => total(service, 'contended') === i, 'the edge');
+    }
+  }
+  await quiet();
+  let more = 0;
+  service.on('event', () => more++);
+  await quiet();
+  expect(more).toBe(0);
+});
+
+test('the body can unregister its own fd, and close the service', async () => {
+  const { service } = await start();
+  for (let i = 0; i < 5; i++) await service.register(eventfd(1), { events: EPOLLIN });
+  let count = 0;
+  for await (const { fd } of service) {
+    await within(service.unregister(fd));
+    if (++count === 5) await within(service.close());
+  }
+  expect(count).toBe(5);
+});
+
+test('a oneshot rests after its event until modify()', async () => {
+  const { service } = await start();
+  const fd = eventfd(1);
+  await service.register(fd, { events: EPOLLIN | EPOLLONESHOT });
+  let count = 0;
+  for await (const _event of service) {
+    if (++count === 3) break;
+    setTimeout(() => service.modify(fd, { events: EPOLLIN | EPOLLONESHOT }), 20);
+  }
+  expect(count).toBe(3);
+});
+
+test('it ends when the service is closed, whether it waits or not', async () => {
+  const { service } = await start();
+  const waiting = service[Symbol.asyncIterator]();
+  const next = waiting.next();
+  await service.close();
+  expect(await within(next)).toEqual({ value: undefined, done: true });
+  expect(await within(waiting.next())).toEqual({ value: undefined, done: true });
+  for await (const event of service) expect(event).toBe('none');
+});
+
+test('timers run while it is busy', async () => {
+  const { service } = await start();
+  for (let i = 0; i < 10; i++) await service.register(eventfd(1), { events: EPOLLIN });
+  let ticks = 0;
+  const timer = setInterval(() => ticks++, 1);
+  const until10 = performance.now() + 10_000;
+  for await (const _event of service) if (ticks > 20 || performance.now() > until10) break;
+  clearInterval(timer);
+  expect(ticks).toBeGreaterThan(20);
+});
+
+test('several next() at once are answered in order', async () => {
+  const { service } = await start();
+  const iterator = service[Symbol.asyncIterator]();
+  const asked = [iterator.next(), iterator.next(), iterator.next()];
+  for (let data = 0; data < 3; data++) {
+    await service.register(eventfd(1), { events: EPOLLIN | EPOLLET, data });
+    expect(await within(asked[data] ?? iterator.next())).toMatchObject({ done: false, value: { data: BigInt(data) } });
+  }
+  await iterator.return?.();
+  expect(await iterator.next()).toEqual({ value: undefined, done: true });
+});
+
+test('one consumer at a time', async () => {
+  const { service } = await start();
+  const listener = (): void => {};
+  service.on('event', listener);
+  expect(thrown(() => service[Symbol.asyncIterator]())).toMatchObject(INVALID_STATE);
+  const loop = async (): Promise<void> => {
+    for await (const _event of service);
+  };
+  expect(await rejection(loop())).toMatchObject(INVALID_STATE);
+  service.off('event', listener);
+  const iterator = service[Symbol.asyncIterator]();
+  expect(await rejection(loop())).toMatchObject(INVALID_STATE);
+  for (const method of ['on', 'once', 'addListener', 'prependListener', 'prependOnceListener'] as const) {
+    expect(thrown(() => service[method]('event', listener))).toMatchObject(INVALID_STATE);
+  }
+  expect(service.listenerCount('event')).toBe(0);
+  service.on('message', listener); // other listeners are no consumers
+  await iterator.return?.();
+  service.on('event', listener);
+});
+
+test('a loop that is left by a throw leaves the service free', async () => {
+  const { service } = await start();
+  await service.register(eventfd(1), { events: EPOLLIN });
+  const loop = async (): Promise<void> => {
+    for await (const _event of service) throw new Error('of the body');
+  };
+  expect(await rejection(loop())).toMatchObject({ message: 'of the body' });
+  expect(await rejection(loop())).toMatchObject({ message: 'of the body' });
+});
+
+test('with a handler there is nothing to iterate', async () => {
+  const { service } = await start({ handler: module('export default () => {};') });
+  expect(thrown(() => service[Symbol.asyncIterator]())).toMatchObject(INVALID_STATE);
+  await pause(0);
+});
