@@ -42,7 +42,7 @@ test.each(pairs)('from %s to %s, during a run', async (_from, to, before, after)
   await quiet();
   expect(cells.runs(0)).toBe(1);
   const runs = cells.runs(1);
-  // modify()'s look, and the edge after it: a thread may come with that when the other has read it all.
+  // modify()'s look; and the write after it, whose event another thread may have fetched before the bytes were read
   expect(runs).toBeLessThanOrEqual(to === 'oneshot' ? 1 : 2);
   write();
   await quiet();
@@ -80,6 +80,28 @@ test.each(pairs)(
     }
   },
 );
+
+test('modify() of a oneshot while its event is in hand: one run, with the new data', async () => {
+  const cells = new Cells();
+  const { service } = await start({ threads: 1, handler: STEERED, handlerData: cells.data('none') });
+  const warm = eventfd(1);
+  await service.register(warm, { events: EPOLLIN, data: 2 });
+  await until(() => cells.runs(2) > 2000, 'cheap runs');
+  await service.unregister(warm);
+  const gate = eventfd(0);
+  await service.register(gate, { events: EPOLLIN | EPOLLET, data: 3 });
+  const fd = eventfd(0);
+  await service.register(fd, { events: MODES.oneshot, data: 0 });
+  cells.shut(3);
+  signal(gate);
+  signal(fd); // before the thread has woken up: it takes both at once
+  await until(() => cells.runs(3) === 1, 'the thread is held up');
+  await service.modify(fd, { events: MODES.oneshot, data: 1 });
+  cells.open(3);
+  await until(() => cells.ends(1) === 1, 'the run');
+  await quiet();
+  expect([cells.runs(0), cells.runs(1)]).toEqual([0, 1]);
+});
 
 test('the mask of an event never holds what is no longer asked for', async () => {
   const cells = new Cells();

@@ -136,8 +136,8 @@ export class Registry {
   }
 
   /**
-   * A handler threw, and the thread has left its registration to the main thread: it rests from now on. (Again: a
-   * modify() that the handler asked for before it threw has been carried out since.)
+   * A handler threw, and the thread has left its registration to the main thread: it rests from now on, also if the
+   * handler asked for a modify() before it threw, which has been carried out since.
    */
   failed(slot: number, generation: number): void {
     const { words } = this.table;

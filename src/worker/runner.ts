@@ -180,15 +180,12 @@ export class Runner {
   }
 
   /**
-   * REST first, then the error: set after it, REST could undo the modify() of an 'error' listener. The main thread holds
-   * the registration until it takes the error: a modify() that the handler asked for before it threw is carried out
-   * before that, and must not let another run begin.
+   * The main thread holds the registration until it takes the error, and rests it then. A modify() that the handler
+   * asked for before it threw is carried out before that, and must not let another run begin.
    */
   #failed(slot: number, generation: number, error: unknown): void {
     this.#count(L.ERRORS);
-    const at = slot * L.SLOT_WORDS + L.CLAIM;
-    claims.rest(this.#slots, at, generation);
-    claims.seize(this.#slots, at, generation, this.#owner, claims.MAIN);
+    claims.seize(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation, this.#owner, claims.MAIN);
     this.#ready.fail(error);
     this.#ready.end();
     Atomics.store(this.#words, L.AT, L.AT_NOTHING);
