@@ -4,9 +4,8 @@ import { styleText } from 'node:util';
 export type Style = 'bold' | 'dim' | 'red' | 'green';
 export type Paint = (style: Style, text: string) => string;
 
-/** Colours only for a terminal that has them, and unless NO_COLOR is set. */
+/** Colours only for a terminal that has them; hasColors() heeds NO_COLOR. */
 export function painter(output: NodeJS.WriteStream): Paint {
-  const { NO_COLOR: refused } = process.env;
-  if (!output.isTTY || (refused !== undefined && refused !== '') || !output.hasColors()) return (_, text) => text;
+  if (!output.isTTY || !output.hasColors()) return (_, text) => text;
   return (style, text) => styleText(style, text);
 }
