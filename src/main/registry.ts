@@ -61,8 +61,11 @@ export class Registry {
   /** 0, the negative errno, or NO_ROOM. */
   add(fd: number, interest: number, low: number, high: number): number {
     const { table } = this;
-    // An fd that the table knows may be the kernel's EEXIST, or take the place of one that was closed.
-    if (table.size >= this.#capacity && table.slotOf(fd) === undefined) return NO_ROOM;
+    // An fd that the table knows may be the kernel's EEXIST, or take the place of one that was closed. The latter ends
+    // first: a thread that holds it, and finds the number ready and registered again, must not take that for its own.
+    const known = table.slotOf(fd);
+    if (known === undefined && table.size >= this.#capacity) return NO_ROOM;
+    if (known !== undefined && !sys.isRegisteredFile(this.#epfd, fd)) this.#forget(fd, known);
     const slot = table.take(fd, interest, low, high);
     if (slot < 0) return NO_ROOM;
     const code = this.#control(EPOLL_CTL_ADD, fd, kernelMask(interest), slot, table.generationOf(slot));

@@ -76,13 +76,22 @@ export class HeldList {
    */
   answer(i: number): number {
     const due = this.dueAt(i);
-    if (due !== 0) return due;
+    if (due !== 0) return this.#isItsFile(this.#fdOf(i)) ? due : FOREIGN;
     const asked = this.#polled++;
     const found = (this.#pollfds[asked * POLLFD_HALVES + 3] ?? 0) & 0xffff;
     if (found & POLLNVAL) return FOREIGN;
     // poll(2) knows only the number: it may have been closed, and be another file's by now.
-    if (found !== 0 && !isRegisteredFile(this.#epfd, this.#fds[asked * 2] ?? -1)) return FOREIGN;
+    if (found !== 0 && !this.#isItsFile(this.#fds[asked * 2] ?? -1)) return FOREIGN;
     return found & READINESS;
+  }
+
+  /** Of an entry that a peer has taken, whatever: nobody asks what it came to. */
+  #fdOf(i: number): number {
+    return this.#slots[Math.max(0, this.slotAt(i)) * SLOT_WORDS + FD] ?? -1;
+  }
+
+  #isItsFile(fd: number): boolean {
+    return isRegisteredFile(this.#epfd, fd);
   }
 
   slotAt(i: number): number {

@@ -7,7 +7,7 @@
  */
 import { EINTR, EpollError } from '../shared/errors.js';
 import * as L from '../shared/layout.js';
-import { EVENT_WORDS, epollWait } from '../shared/syscalls.js';
+import { EVENT_WORDS, epollWait, isRegisteredFile } from '../shared/syscalls.js';
 import { BatchSize } from './batch-size.js';
 import type { Outbox } from './outbox.js';
 import { Peers, type Rescuer } from './peers.js';
@@ -23,6 +23,7 @@ export class WaitLoop {
   readonly #alone: boolean;
   readonly #slice: number;
   readonly #header: Int32Array;
+  readonly #slots: Int32Array;
   readonly #words: Int32Array;
   readonly #stats: Float64Array;
   readonly #agenda: Int32Array;
@@ -47,6 +48,7 @@ export class WaitLoop {
     // A bound for an owner that ends without a word; Node waits for its threads one by one.
     this.#slice = Math.max(20, Math.min(500, Math.floor(1000 / plan.threads)));
     this.#header = L.headerOf(plan);
+    this.#slots = L.slotsOf(plan);
     this.#words = memory.words;
     this.#stats = memory.stats;
     this.#agenda = memory.agenda;
@@ -116,7 +118,7 @@ export class WaitLoop {
     const runs = this.#words[L.RUNS] ?? 0;
     while (this.#next < this.#count) {
       if (this.#stopping()) return true;
-      if (!this.#take(this.#next++)) return false;
+      if (!this.#take(this.#next++, this.#now - started > SLOW_MS)) return false;
       this.#now = performance.now();
       if (this.#now - started > SLOW_MS && Atomics.load(this.#header, L.IDLE) > 0) this.#handOn();
     }
@@ -130,8 +132,8 @@ export class WaitLoop {
     return true;
   }
 
-  /** Entry `i` of the agenda. False: a handler's promise is pending. */
-  #take(i: number): boolean {
+  /** Entry `i` of the agenda. @param isOld it has lain there for a while. False: a handler's promise is pending. */
+  #take(i: number, isOld: boolean): boolean {
     const words = this.#words;
     const agenda = this.#agenda;
     const at = i * EVENT_WORDS;
@@ -144,9 +146,17 @@ export class WaitLoop {
     words[L.AT_MASK] = mask;
     Atomics.store(words, L.AT, L.AT_EVENT);
     const mine = Atomics.exchange(agenda, at + L.AGENDA_GENERATION, 0) !== 0;
-    if (mine && slot !== L.EXIT_SLOT && !this.#runner.dispatch(slot, generation, mask)) return false;
+    if (mine && slot !== L.EXIT_SLOT) {
+      if (isOld && !this.#isItsFile(slot)) this.#outbox.push(L.REARM, slot, generation);
+      else if (!this.#runner.dispatch(slot, generation, mask)) return false;
+    }
     Atomics.store(words, L.AT, L.AT_NOTHING);
     return true;
+  }
+
+  /** Whether the slot's fd still is what the kernel reported: it may have been closed since, and be another file's by now. */
+  #isItsFile(slot: number): boolean {
+    return isRegisteredFile(this.#epfd, Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.FD));
   }
 
   /** Waits for a handler's promise on the event loop; what else is in hand goes to threads that are free. */
