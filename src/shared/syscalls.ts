@@ -5,7 +5,7 @@
  */
 import { createRequire } from 'node:module';
 import type { KoffiFunc, node as koffiNode } from 'koffi';
-import { EINTR, unavailable } from './errors.js';
+import { EINTR, ENOSYS, EPERM, unavailable } from './errors.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
@@ -169,10 +169,15 @@ export function isRegisteredFile(epfd: number, fd: number): boolean {
   const c = libc();
   watched[0] = epfd;
   watched[1] = fd;
-  const order = c.kcmp(NR_KCMP, process.pid, process.pid, KCMP_EPOLL_TFD, fd, watched);
-  if (order >= 0) return order === 0;
-  const code = failure(c);
-  return code === -1 || code === -38; // EPERM, ENOSYS
+  // A file that was dup'ed and closed stays registered under its old number, beside the one that has the number now.
+  for (let nth = 0; ; nth++) {
+    watched[2] = nth;
+    const order = c.kcmp(NR_KCMP, process.pid, process.pid, KCMP_EPOLL_TFD, fd, watched);
+    if (order === 0) return true;
+    if (order > 0) continue;
+    const code = failure(c);
+    return code === -EPERM || code === -ENOSYS;
+  }
 }
 
 /** poll(2) that only looks. @param fds `count` struct pollfd: int32 fd, int16 events, int16 revents */
