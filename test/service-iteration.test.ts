@@ -115,6 +115,23 @@ test('timers run while it is busy', async () => {
   expect(ticks).toBeGreaterThan(20);
 });
 
+test('timers and I/O have their turns though a thousand events are at hand', async () => {
+  const { service } = await start({ threads: 1 });
+  const fds = Array.from({ length: 1000 }, () => eventfd(1));
+  await Promise.all(fds.map(fd => service.register(fd, { events: EPOLLIN | EPOLLET })));
+  await until(() => total(service, 'handled') === 1000, 'all events');
+  let turns = 0;
+  let going = true;
+  setImmediate(function turn() {
+    turns++;
+    if (going) setImmediate(turn);
+  });
+  let count = 0;
+  for await (const _event of service) if (++count === 1000) break;
+  going = false;
+  expect(turns).toBeGreaterThan(10);
+});
+
 test('several next() at once are answered in order', async () => {
   const { service } = await start();
   const iterator = service[Symbol.asyncIterator]();
