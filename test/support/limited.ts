@@ -48,7 +48,7 @@ export async function runLimited(
   const { fds } = limits;
   const limit = fds === undefined ? 'true' : `ulimit -n ${fds === 'most' ? '$(ulimit -Hn)' : fds}`;
   const raise = fds === 'most' ? 'for n in 1048576 200000 110000; do ulimit -n $n 2>/dev/null && break; done; ' : '';
-  const script = `${raise}${limit}; exec "$0" --input-type=module -e "$1"`;
+  const script = `${raise}${limit}; exec "$0" --expose-gc --input-type=module -e "$1"`;
   const child = spawn('sh', ['-c', script, process.execPath, PRELUDE + source], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
