@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { runLimited } from './support/limited.ts';
 
 const FIXTURES = `
-const { attempts, WRONG, problems, revoked } = await import(new URL('./test/support/odd-values.mjs', root).href);
+const { attempts, WRONG, problems, revoked, isRegistration, isFd } = await import(new URL('./test/support/odd-values.mjs', root).href);
 `;
 
 test('the functions of WaitService', { timeout: 60_000 }, async () => {
@@ -16,14 +16,15 @@ test('the functions of WaitService', { timeout: 60_000 }, async () => {
     service.on('error', error => problems.push('error event ' + error.stack));
     const own = Array.from({ length: 8 }, () => sys.eventfd(0));
     const { fdLike, eventInit, closeOptions, startOptions } = WRONG(own);
-    const call = (name, method, args) => attempts(name, args, () => service[method](...args));
+    const right = { register: isRegistration, modify: isRegistration, unregister: isFd, close: () => false };
+    const call = (name, method, args) => attempts(name, args, () => service[method](...args), undefined, right[method]);
     const runs = 3000;
     await fc.assert(fc.asyncProperty(fdLike, eventInit, fc.array(fc.anything(), { maxLength: 2 }), (fd, event, more) =>
       call('register', 'register', [fd, event, ...more])), { numRuns: 2 * runs });
     await fc.assert(fc.asyncProperty(fdLike, eventInit, (fd, event) => call('modify', 'modify', [fd, event])), { numRuns: 2 * runs });
     await fc.assert(fc.asyncProperty(fdLike, fd => call('unregister', 'unregister', [fd])), { numRuns: 2 * runs });
     await fc.assert(fc.asyncProperty(startOptions, options =>
-      attempts('start', [options], () => WaitService.start(options), service => service.close())), { numRuns: runs });
+      attempts('start', [options], () => WaitService.start(options), service => service.close(), () => false)), { numRuns: runs });
     await fc.assert(fc.asyncProperty(closeOptions, options => call('close', 'close', [options])), { numRuns: runs });
     for (const args of [[revoked()], [own[0], revoked()], [{ fd: own[0] }, { events: 1, data: revoked() }]]) {
       await call('register', 'register', args);
@@ -31,7 +32,7 @@ test('the functions of WaitService', { timeout: 60_000 }, async () => {
     }
     await call('close', 'close', [revoked()]);
     for (const options of [revoked(), { handlerData: revoked() }, { threads: revoked() }, { resourceLimits: revoked() }]) {
-      await attempts('start', [options], () => WaitService.start(options), service => service.close());
+      await attempts('start', [options], () => WaitService.start(options), service => service.close(), () => false);
     }
     if (service.closed) problems.push('closed by wrong options');
     // It works as ever.

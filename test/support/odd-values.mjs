@@ -25,17 +25,19 @@ function isDocumented(error) {
   return error.code === 'ERR_INVALID_STATE';
 }
 
-export function attempt(name, args, call) {
+/** @param isRight whether the arguments are such that the call may succeed */
+export function attempt(name, args, call, isRight = () => true) {
   made.calls++;
   try {
     call();
+    if (!isRight(args)) note(`${name} took`, args);
   } catch (error) {
     if (!isDocumented(error)) note(name, args, error);
   }
 }
 
 /** Of a function that is to return a promise, and to throw nothing. */
-export async function attempts(name, args, call, done) {
+export async function attempts(name, args, call, done, isRight = () => true) {
   made.calls++;
   let promise;
   try {
@@ -47,10 +49,28 @@ export async function attempts(name, args, call, done) {
   if (!(promise instanceof Promise)) note(`${name} returned no promise`, args, promise);
   try {
     const value = await promise;
+    if (!isRight(args)) note(`${name} took`, args);
     await done?.(value);
   } catch (error) {
     if (!isDocumented(error)) note(name, args, error);
   }
+}
+
+/** Whether these are an fd and a registration's mask and data, as far as anyone can say without asking the kernel. */
+export function isRegistration([fd, event]) {
+  return isFd([fd]) && isEventInit(event);
+}
+
+export function isFd([fd]) {
+  const number = typeof fd === 'number' ? fd : fd.fd;
+  return Number.isInteger(number) && number >= 0 && number < 2 ** 31;
+}
+
+export function isEventInit({ events, data }) {
+  const isMask = Number.isInteger(events) && events >= -(2 ** 31) && events < 2 ** 32 && (events & (1 << 28)) === 0;
+  if (!isMask) return false;
+  if (typeof data === 'bigint') return data >= 0n && data < 2n ** 64n;
+  return data === undefined || (Number.isSafeInteger(data) && data >= 0);
 }
 
 function note(name, args, error) {
