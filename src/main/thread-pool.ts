@@ -35,6 +35,8 @@ interface Thread {
   timer: NodeJS.Timeout | undefined;
   /** Whether its death was seen to, or it has not been started. */
   dead: boolean;
+  /** Gives up its start task, which waits for a worker. */
+  abort: ((error: Error) => void) | undefined;
 }
 
 export class ThreadPool {
@@ -59,6 +61,7 @@ export class ThreadPool {
       deaths: 0,
       timer: undefined,
       dead: true,
+      abort: undefined,
     }));
     this.#piscina = new Piscina({
       filename: new URL('../worker/thread.js', import.meta.url).href,
@@ -107,16 +110,21 @@ export class ThreadPool {
     Atomics.store(thread.words, L.THREAD_ID, 0);
     Atomics.store(thread.words, L.PHASE, L.PHASE_NEW);
     const task: ThreadTask = { plan, index, epfd, bell, port: port2, handler, handlerData };
-    const started = this.#piscina.run(task, { transferList: [port2] });
+    const queued = new AbortController();
+    thread.abort = error => queued.abort(error);
+    const started = this.#piscina.run(task, { transferList: [port2], signal: queued.signal });
     this.#watch();
     let failure: PackedError | undefined;
     try {
       failure = await started;
-    } catch (error) {
-      // The worker died in its start (or the task could not be cloned).
+    } catch (thrown) {
+      // No worker came up, or it died in its start (or the task could not be cloned).
+      const error: unknown = queued.signal.aborted ? queued.signal.reason : thrown;
       const cause = this.#causeOf(thread) ?? (error instanceof Error ? error : new Error(String(error)));
       this.#forget(thread);
       throw cause;
+    } finally {
+      thread.abort = undefined;
     }
     if (failure !== undefined) {
       this.#end(thread);
@@ -139,8 +147,8 @@ export class ThreadPool {
   }
 
   #exited(id: number, code: number): void {
-    this.#taken.delete(id);
     const error = this.#errors.get(id) ?? deathOf(id, code);
+    if (!this.#taken.delete(id)) this.#neverUp(id, error);
     const index = this.#threads.findIndex(({ words }) => Atomics.load(words, L.THREAD_ID) === id);
     const thread = this.#threads[index];
     if (thread === undefined || thread.dead) return;
@@ -155,6 +163,19 @@ export class ThreadPool {
       this.#options.onDeath(index, error);
     } finally {
       this.#replace(index);
+    }
+  }
+
+  /**
+   * A worker that never came up: out of fds, memory or threads. The pool keeps the task that was meant for it, for ever;
+   * which one that is it does not tell, so all that have not begun are given up.
+   */
+  #neverUp(id: number, error: Error): void {
+    this.#errors.delete(id);
+    for (const { words, dead, abort } of this.#threads) {
+      if (dead || abort === undefined) continue;
+      // It may be about to begin after all: ending it then must not find it inside koffi's loading.
+      if (Atomics.compareExchange(words, L.PHASE, L.PHASE_NEW, L.PHASE_FORBIDDEN) === L.PHASE_NEW) abort(error);
     }
   }
 

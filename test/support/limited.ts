@@ -1,0 +1,66 @@
+/** Runs a module's source in a child process under the machine's limits, as another user if need be. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { pathToFileURL } from 'node:url';
+import { ROOT } from './run.ts';
+
+export interface Limits {
+  /** RLIMIT_NOFILE, soft and hard; 'most': as many as the machine lets. */
+  readonly fds?: number | 'most';
+  /** A user id, who has no privileges; only for root to give. */
+  readonly uid?: number;
+}
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** Beside the public names: print, until (10 s), total (runs of a service), countFds, countThreads, root (the package's URL). */
+const PRELUDE = `
+import { readdirSync } from 'node:fs';
+import * as lib from 'epoll-pool';
+import * as sys from 'epoll-pool/sys';
+const { Epoll, WaitService, EPOLLIN, EPOLLOUT, EPOLLET, EPOLLONESHOT } = lib;
+const root = ${JSON.stringify(pathToFileURL(`${ROOT}/`).href)};
+const print = (...words) => console.log(...words);
+const countFds = () => readdirSync('/proc/self/fd').length - 1;
+const countThreads = () => readdirSync('/proc/self/task').length;
+const total = (service, field = 'handled') => service.stats().threads.reduce((sum, thread) => sum + thread[field], 0);
+async function until(condition, ms = 10_000) {
+  for (const limit = performance.now() + ms; !condition(); await new Promise(resolve => setTimeout(resolve, 2))) {
+    if (performance.now() > limit) throw new Error('not after ' + ms + ' ms: ' + condition);
+  }
+}
+countFds();
+`;
+
+/** @param onText is told what the child prints, as it comes; the child is killed after `milliseconds` */
+export async function runLimited(
+  limits: Limits,
+  source: string,
+  milliseconds = 25_000,
+  onText: (text: string) => void = () => {},
+): Promise<Outcome> {
+  const { fds } = limits;
+  const limit = fds === undefined ? 'true' : `ulimit -n ${fds === 'most' ? '$(ulimit -Hn)' : fds}`;
+  const raise = fds === 'most' ? 'for n in 1048576 200000 110000; do ulimit -n $n 2>/dev/null && break; done; ' : '';
+  const script = `${raise}${limit}; exec "$0" --expose-gc --input-type=module -e "$1"`;
+  const child = spawn('sh', ['-c', script, process.execPath, PRELUDE + source], {
+    cwd: ROOT,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: milliseconds,
+    killSignal: 'SIGKILL',
+    ...(limits.uid !== undefined && { uid: limits.uid, gid: limits.uid }),
+  });
+  child.stdout.on('data', chunk => onText(String(chunk)));
+  const [stdout, stderr, [code, signal]] = await Promise.all([
+    text(child.stdout),
+    text(child.stderr),
+    once(child, 'exit'),
+  ]);
+  return { code, signal, stdout, stderr };
+}
