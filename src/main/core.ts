@@ -8,7 +8,7 @@ import * as L from '../shared/layout.js';
 import { addExitHook, removeExitHook } from './exit-hook.js';
 import { Intake, type Sink } from './intake.js';
 import type { CheckedOptions } from './options.js';
-import { recover } from './recovery.js';
+import { recover, releasePeers } from './recovery.js';
 import { Registry } from './registry.js';
 import { Resources } from './resources.js';
 import { ThreadPool } from './thread-pool.js';
@@ -91,6 +91,10 @@ export class Core {
       }
     };
     this.intake.takeRest(index, this.#hasHandler, guarded);
+    releasePeers(
+      this.intake.links.map(link => link.memory),
+      index,
+    );
     const interrupted = recover(this.registry, memory, index + 1, (slot, generation) =>
       this.#recovered(slot, generation),
     );

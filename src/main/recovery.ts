@@ -2,14 +2,16 @@
  * Takes over what a dead thread had: nothing is lost with it. Its ring was drained before.
  *
  * Its events that nobody claimed, and the registrations that it held, go back to the kernel, which looks at their fds
- * again. The one whose handler was running rests: running it again would be a crash loop. Peers may be taking entries
- * over at the same time; whoever exchanges an entry, or seizes a claim, has it.
+ * again. The one whose handler was running rests: running it again would be a crash loop. A peer may be taking over what
+ * the thread had while it was in that handler; that is waited for.
  */
 import * as claims from '../shared/claim.js';
 import * as L from '../shared/layout.js';
 import { EVENT_WORDS } from '../shared/syscalls.js';
 import { eventOf, type ServiceEvent } from './consumer.js';
 import type { Registry } from './registry.js';
+
+const PEER_MS = 1000;
 
 /** @returns what was running when the thread died */
 export function recover(
@@ -20,6 +22,7 @@ export function recover(
 ): ServiceEvent | undefined {
   const { words, agenda, held } = memory;
   const { table } = registry;
+  awaitPeer(words);
   const at = Atomics.exchange(words, L.AT, L.AT_NOTHING);
   const slot = words[L.AT_SLOT] ?? 0;
   const generation = words[L.AT_GENERATION] ?? 0;
@@ -37,6 +40,25 @@ export function recover(
   }
   if (at === L.AT_EVENT && slot !== L.EXIT_SLOT) rearm(slot, generation);
   return interrupted;
+}
+
+/** A peer that is at it has done in microseconds, if it lives. */
+function awaitPeer(words: Int32Array): void {
+  const until = performance.now() + PEER_MS;
+  for (let left = PEER_MS; left > 0; left = until - performance.now()) {
+    const at = Atomics.load(words, L.AT);
+    if (at < L.AT_PEER) return;
+    Atomics.wait(words, L.AT, at, left);
+  }
+  Atomics.store(words, L.AT, L.AT_RUN);
+}
+
+/** A dead thread takes nothing over any more. */
+export function releasePeers(threads: Iterable<L.ThreadMemory>, dead: number): void {
+  for (const { words } of threads) {
+    Atomics.compareExchange(words, L.AT, L.AT_PEER + dead, L.AT_RUN);
+    Atomics.notify(words, L.AT);
+  }
 }
 
 /** Lets go of a slot for its dead owner. */

@@ -76,6 +76,8 @@ export const AT_NOTHING = 0;
 export const AT_EVENT = 1;
 /** In a handler. */
 export const AT_RUN = 2;
+/** In a handler, while the peer with this number less AT_PEER takes over what else it has in hand. */
+export const AT_PEER = 16;
 
 /** The Float64 fields of a thread's statistics. */
 export const WAITS = 0;
@@ -86,14 +88,6 @@ export const STALE_EVENTS = 4;
 export const ERRORS = 5;
 export const BUSY = 6;
 const STATS_DOUBLES = 8;
-
-// ---- a thread's list of what it holds and is to look at again ---------------------------------------------
-export const HELD_WORDS = 4;
-/** The slot number + 1; 0: nothing. */
-export const HELD_SLOT = 0;
-export const HELD_GENERATION = 1;
-/** The mask to run with at once; 0: ask poll(2) first. */
-export const HELD_DUE = 2;
 
 // ---- a thread's ring to the main thread -----------------------------------------------------------------
 export const RING_ENTRIES = 1024;
@@ -140,7 +134,7 @@ export function heldLimit(batch: number): number {
 
 /** The list is as long again, for what a pass over it puts back. */
 function heldWords(batch: number): number {
-  return 2 * heldLimit(batch) * HELD_WORDS;
+  return 2 * heldLimit(batch);
 }
 
 function threadWords(batch: number): number {
@@ -184,6 +178,7 @@ export interface ThreadMemory {
   readonly stats: Float64Array;
   /** What epoll_wait fills; an entry's generation is 0 once it is done. */
   readonly agenda: Int32Array;
+  /** What it holds and is to look at again: slot numbers + 1. */
   readonly held: Int32Array;
   readonly ring: Int32Array;
 }

@@ -3,17 +3,11 @@ import {
   AGENDA_GENERATION,
   AGENDA_SLOT,
   AT,
+  AT_PEER,
   AT_RUN,
   EXIT_SLOT,
-  GENERATION,
-  HELD_DUE,
-  HELD_GENERATION,
-  HELD_SLOT,
-  HELD_WORDS,
   type Plan,
   RUNS,
-  SLOT_WORDS,
-  slotsOf,
   type ThreadMemory,
   threadOf,
 } from '../shared/layout.js';
@@ -27,7 +21,7 @@ export interface Rescuer {
   /** An event that nobody has claimed. */
   event(slot: number, generation: number): void;
   /** A registration that `owner` holds. */
-  held(slot: number, generation: number, due: number, owner: number): void;
+  held(slot: number, owner: number): void;
   /** How many more `held` there is room for. */
   readonly room: number;
 }
@@ -40,21 +34,30 @@ interface Peer {
 }
 
 export class Peers {
-  readonly #slots: Int32Array;
   readonly #peers: readonly Peer[];
+  readonly #mark: number;
+  /** Events that were taken over, until the peer's lists are let go: a slot and a generation each. */
+  readonly #events: Int32Array;
 
   constructor(plan: Plan, self: number) {
-    this.#slots = slotsOf(plan);
     const indices = Array.from({ length: plan.threads }, (_, i) => i).filter(i => i !== self);
     this.#peers = indices.map(i => ({ memory: threadOf(plan, i), owner: i + 1, runs: 0, since: 0 }));
+    this.#mark = AT_PEER + self;
+    this.#events = new Int32Array(2 * plan.batch);
   }
 
   rescue(rescuer: Rescuer): void {
     const now = performance.now();
     for (const peer of this.#peers) {
+      const { words } = peer.memory;
       if (!this.#isStuck(peer, now)) continue;
-      this.#takeEvents(peer, rescuer);
-      this.#takeHeld(peer, rescuer);
+      if (Atomics.compareExchange(words, AT, AT_RUN, this.#mark) !== AT_RUN) continue;
+      // It cannot leave its handler now.
+      const events = this.#takeEvents(peer.memory.agenda);
+      takeHeld(peer, rescuer);
+      Atomics.store(words, AT, AT_RUN);
+      Atomics.notify(words, AT);
+      for (let i = 0; i < events; i += 2) rescuer.event(this.#events[i] ?? 0, this.#events[i + 1] ?? 0);
     }
   }
 
@@ -69,34 +72,26 @@ export class Peers {
     return now - peer.since >= STUCK_MS;
   }
 
-  #takeEvents(peer: Peer, rescuer: Rescuer): void {
-    const { agenda } = peer.memory;
+  #takeEvents(agenda: Int32Array): number {
+    let taken = 0;
     for (let at = 0; at < agenda.length; at += EVENT_WORDS) {
-      if (Atomics.load(agenda, at + AGENDA_GENERATION) === 0) continue;
-      if (Atomics.load(agenda, at + AGENDA_SLOT) === EXIT_SLOT) continue;
-      const generation = Atomics.exchange(agenda, at + AGENDA_GENERATION, 0);
-      if (generation !== 0) rescuer.event(this.#slotOf(agenda, at + AGENDA_SLOT, generation), generation);
+      const generation = agenda[at + AGENDA_GENERATION] ?? 0;
+      const slot = agenda[at + AGENDA_SLOT] ?? 0;
+      if (generation === 0 || slot === EXIT_SLOT) continue;
+      agenda[at + AGENDA_GENERATION] = 0;
+      this.#events[taken++] = slot;
+      this.#events[taken++] = generation;
     }
+    return taken;
   }
+}
 
-  /**
-   * The slot beside a generation that was taken. Should the peer have come loose just now, the kernel may have written
-   * this entry a moment ago, across two cache lines: the halves belong together once they agree.
-   */
-  #slotOf(agenda: Int32Array, at: number, generation: number): number {
-    for (let tries = 0; ; tries++) {
-      const slot = Atomics.load(agenda, at);
-      const known = Atomics.load(this.#slots, Math.max(0, slot) * SLOT_WORDS + GENERATION);
-      if (known === generation || tries === 100) return slot;
-    }
-  }
-
-  #takeHeld(peer: Peer, rescuer: Rescuer): void {
-    const { held } = peer.memory;
-    for (let at = 0; at < held.length && rescuer.room > 0; at += HELD_WORDS) {
-      if (Atomics.load(held, at + HELD_SLOT) === 0) continue;
-      const slot = Atomics.exchange(held, at + HELD_SLOT, 0) - 1;
-      if (slot >= 0) rescuer.held(slot, held[at + HELD_GENERATION] ?? 0, held[at + HELD_DUE] ?? 0, peer.owner);
-    }
+function takeHeld(peer: Peer, rescuer: Rescuer): void {
+  const { held } = peer.memory;
+  for (let i = 0; i < held.length && rescuer.room > 0; i++) {
+    const slot = (held[i] ?? 0) - 1;
+    if (slot < 0) continue;
+    held[i] = 0;
+    rescuer.held(slot, peer.owner);
   }
 }

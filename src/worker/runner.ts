@@ -16,8 +16,9 @@ import {
 import * as L from '../shared/layout.js';
 import type { BatchSize } from './batch-size.js';
 import type { Handler } from './handler.js';
-import { FOREIGN, HeldList } from './held-list.js';
+import { DUE, FOREIGN, HeldList } from './held-list.js';
 import type { Outbox } from './outbox.js';
+import type { Position } from './position.js';
 import type { ReadyRegistration } from './ready.js';
 import { Registrations } from './registrations.js';
 
@@ -40,7 +41,7 @@ export class Runner {
   readonly #header: Int32Array;
   readonly #crowd: number;
   readonly #slots: Int32Array;
-  readonly #words: Int32Array;
+  readonly #position: Position;
   readonly #stats: Float64Array;
   readonly #outbox: Outbox;
   readonly #ready: ReadyRegistration;
@@ -48,14 +49,14 @@ export class Runner {
   readonly #registration: Registrations;
   readonly #batch: BatchSize;
 
-  constructor({ plan, index, epfd, outbox, ready, handler }: Parts, batch: BatchSize) {
+  constructor({ plan, index, epfd, outbox, ready, handler }: Parts, position: Position, batch: BatchSize) {
     const memory = L.threadOf(plan, index);
     this.#slots = L.slotsOf(plan);
     this.held = new HeldList(memory.held, this.#slots, epfd);
     this.#owner = handler === undefined ? claims.MAIN : index + 1;
     this.#header = L.headerOf(plan);
     this.#crowd = plan.batch;
-    this.#words = memory.words;
+    this.#position = position;
     this.#stats = memory.stats;
     this.#outbox = outbox;
     this.#ready = ready;
@@ -94,16 +95,23 @@ export class Runner {
   #pass(count: number): boolean {
     const { held } = this;
     for (let i = 0; i < count; i++) {
-      const slot = held.slotAt(i);
-      const generation = held.generationAt(i);
-      const due = held.dueAt(i) !== 0;
-      const mask = held.answer(i);
-      if (slot < 0 || !held.take(i)) continue;
-      if (mask === 0) this.#letGo(slot, generation);
-      else if (mask === FOREIGN || (!due && this.#belongsElsewhere())) this.rearm(slot, generation);
-      else if (!due && this.#takePending(slot, generation) < 0) this.#letGo(slot, generation);
-      else if (!this.#run(slot, generation, mask)) return false;
+      if (held.isGone(i)) continue;
+      const answer = held.answer(i);
+      const slot = held.take(i);
+      const generation = Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.GENERATION);
+      if (answer === 0) this.#letGo(slot, generation);
+      else if (answer === FOREIGN || (answer !== DUE && this.#belongsElsewhere())) this.rearm(slot, generation);
+      else if (!this.#runAgain(slot, generation, answer)) return false;
     }
+    return true;
+  }
+
+  /** Runs with what poll(2) said, or with what is pending. False: a handler's promise is pending. */
+  #runAgain(slot: number, generation: number, answer: number): boolean {
+    const pending = this.#takePending(slot, generation);
+    const mask = answer === DUE ? pending : answer;
+    if (pending >= 0 && mask > 0) return this.#run(slot, generation, mask);
+    this.#letGo(slot, generation);
     return true;
   }
 
@@ -113,19 +121,18 @@ export class Runner {
     this.#outbox.push(verdict === claims.CLOSED ? L.RELEASED : L.REARM, slot, generation);
   }
 
-  /** Takes over what a peer holds. */
-  seize(slot: number, generation: number, due: number, owner: number): void {
-    if (claims.seize(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation, owner, this.#owner)) {
-      this.held.push(slot, generation, due);
-    }
+  /** Takes over what a peer holds, that is stuck in another registration's handler. */
+  seize(slot: number, owner: number): void {
+    const base = slot * L.SLOT_WORDS;
+    // It is held, so its generation stays as it is.
+    const generation = Atomics.load(this.#slots, base + L.GENERATION);
+    if (claims.seize(this.#slots, base + L.CLAIM, generation, owner, this.#owner)) this.held.push(slot);
   }
 
   /** The pending handler has ended. */
   resume(failed: boolean, error: unknown): void {
     this.promise = undefined;
-    const words = this.#words;
-    const slot = words[L.AT_SLOT] ?? 0;
-    const generation = words[L.AT_GENERATION] ?? 0;
+    const { slot, generation } = this.#position;
     if (failed) this.#failed(slot, generation, error);
     else this.#finished(slot, generation);
   }
@@ -143,12 +150,7 @@ export class Runner {
       if (this.#outbox.publish(slot, generation, events)) this.#count(L.HANDLED);
       return true;
     }
-    const words = this.#words;
-    words[L.AT_SLOT] = slot;
-    words[L.AT_GENERATION] = generation;
-    words[L.AT_MASK] = events;
-    Atomics.store(words, L.RUNS, ((words[L.RUNS] ?? 0) + 1) | 0);
-    Atomics.store(words, L.AT, L.AT_RUN);
+    this.#position.enter(slot, generation, events);
     this.#ready.begin(slot, generation, registration.fd, events, registration.low, registration.high);
     this.#count(L.HANDLED);
     let result: unknown;
@@ -188,14 +190,16 @@ export class Runner {
     claims.seize(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation, this.#owner, claims.MAIN);
     this.#ready.fail(error);
     this.#ready.end();
-    Atomics.store(this.#words, L.AT, L.AT_NOTHING);
+    this.#position.leave();
+    this.#position.clear();
   }
 
   #finished(slot: number, generation: number): void {
     this.#ready.end();
-    if (this.#mayBeReady(slot)) this.held.push(slot, generation, 0);
+    this.#position.leave();
+    if (this.#mayBeReady(slot)) this.held.push(slot);
     else this.#letGo(slot, generation);
-    Atomics.store(this.#words, L.AT, L.AT_NOTHING);
+    this.#position.clear();
   }
 
   /**
@@ -211,21 +215,19 @@ export class Runner {
     return !this.#ready.sawEmpty || (interest & READINESS & ~READING) !== 0;
   }
 
-  /** Releases the slot; if events came meanwhile, it stays held, to run once more. */
+  /** Releases the slot; if events came meanwhile, it stays held, and they stay pending, for the next look. */
   #letGo(slot: number, generation: number): void {
     for (;;) {
       const verdict = claims.release(this.#slots, slot * L.SLOT_WORDS + L.CLAIM);
       if (verdict === claims.CLOSED) this.#outbox.push(L.RELEASED, slot, generation);
       if (verdict !== claims.AGAIN) return;
+      if (this.#handler !== undefined) {
+        this.held.push(slot);
+        return;
+      }
       const pending = this.#takePending(slot, generation);
       if (pending < 0) continue;
-      if (this.#handler === undefined) {
-        this.#run(slot, generation, pending);
-      } else {
-        // An edge costs a run; level asks whether it is ready.
-        const level = ((this.#slots[slot * L.SLOT_WORDS + L.INTEREST] ?? 0) & MODES) === 0;
-        this.held.push(slot, generation, level ? 0 : pending);
-      }
+      this.#run(slot, generation, pending);
       return;
     }
   }

@@ -2,8 +2,8 @@
  * The loop of one thread: waits on the shared epoll instance and deals with what is ready.
  *
  * What the thread has in hand stands in shared memory, so that nothing is lost with it: events as the kernel wrote them
- * (the agenda), and registrations that it holds and is to look at again (held). An entry is taken by exchanging one of
- * its words for 0, by this thread or by a peer that sees it stuck; who gets the word deals with the entry.
+ * (the agenda), and registrations that it holds and is to look at again (held). While it is in a handler, a peer that finds
+ * it stuck there may take both over: see position.ts.
  */
 import { EINTR, EpollError } from '../shared/errors.js';
 import * as L from '../shared/layout.js';
@@ -11,6 +11,7 @@ import { EVENT_WORDS, epollWait, isRegisteredFile } from '../shared/syscalls.js'
 import { BatchSize } from './batch-size.js';
 import type { Outbox } from './outbox.js';
 import { Peers, type Rescuer } from './peers.js';
+import { Position } from './position.js';
 import { type Parts, Runner } from './runner.js';
 
 /** After this long in one go the thread gives its event loop a turn, for timers, messages and output. */
@@ -25,6 +26,7 @@ export class WaitLoop {
   readonly #header: Int32Array;
   readonly #slots: Int32Array;
   readonly #words: Int32Array;
+  readonly #position: Position;
   readonly #stats: Float64Array;
   readonly #agenda: Int32Array;
   readonly #outbox: Outbox;
@@ -54,12 +56,13 @@ export class WaitLoop {
     this.#agenda = memory.agenda;
     this.#outbox = outbox;
     this.#batch = new BatchSize(plan.batch, handler === undefined);
-    const runner = new Runner(parts, this.#batch);
+    this.#position = new Position(memory.words);
+    const runner = new Runner(parts, this.#position, this.#batch);
     this.#runner = runner;
     this.#peers = this.#alone || handler === undefined ? undefined : new Peers(plan, index);
     this.#rescuer = {
       event: (slot, generation) => outbox.push(L.REARM, slot, generation),
-      held: (slot, generation, due, owner) => runner.seize(slot, generation, due, owner),
+      held: (slot, owner) => runner.seize(slot, owner),
       get room() {
         return runner.held.room;
       },
@@ -115,7 +118,7 @@ export class WaitLoop {
   /** Deals with the agenda, then with what is held. False: a handler's promise is pending. */
   #work(): boolean {
     const started = this.#now;
-    const runs = this.#words[L.RUNS] ?? 0;
+    const { runs } = this.#position;
     while (this.#next < this.#count) {
       if (this.#stopping()) return true;
       if (!this.#take(this.#next++, this.#now - started > SLOW_MS)) return false;
@@ -123,7 +126,7 @@ export class WaitLoop {
       if (this.#now - started > SLOW_MS && Atomics.load(this.#header, L.IDLE) > 0) this.#handOn();
     }
     if (this.#runner.held.length > 0 && !this.#stopping() && !this.#runner.lookAgain()) return false;
-    const done = ((this.#words[L.RUNS] ?? 0) - runs) | 0;
+    const done = (this.#position.runs - runs) | 0;
     if (done > 0) {
       this.#now = performance.now();
       this.#batch.measured(this.#now - started, done);
@@ -134,23 +137,20 @@ export class WaitLoop {
 
   /** Entry `i` of the agenda. @param isOld it has lain there for a while. False: a handler's promise is pending. */
   #take(i: number, isOld: boolean): boolean {
-    const words = this.#words;
     const agenda = this.#agenda;
     const at = i * EVENT_WORDS;
     const slot = agenda[at + L.AGENDA_SLOT] ?? 0;
     const generation = agenda[at + L.AGENDA_GENERATION] ?? 0;
     const mask = agenda[at] ?? 0;
+    if (generation === 0) return true; // a peer has it
     // Named before it is taken: whenever this thread dies, the event is in the agenda or here.
-    words[L.AT_SLOT] = slot;
-    words[L.AT_GENERATION] = generation;
-    words[L.AT_MASK] = mask;
-    Atomics.store(words, L.AT, L.AT_EVENT);
-    const mine = Atomics.exchange(agenda, at + L.AGENDA_GENERATION, 0) !== 0;
-    if (mine && slot !== L.EXIT_SLOT) {
+    this.#position.hold(slot, generation, mask);
+    Atomics.store(agenda, at + L.AGENDA_GENERATION, 0);
+    if (slot !== L.EXIT_SLOT) {
       if (isOld && !this.#isItsFile(slot)) this.#outbox.push(L.REARM, slot, generation);
       else if (!this.#runner.dispatch(slot, generation, mask)) return false;
     }
-    Atomics.store(words, L.AT, L.AT_NOTHING);
+    this.#position.clear();
     return true;
   }
 
@@ -162,7 +162,9 @@ export class WaitLoop {
   /** Waits for a handler's promise on the event loop; what else is in hand goes to threads that are free. */
   #suspend(): void {
     const since = this.#now;
+    this.#position.leave();
     this.#handOn();
+    this.#position.pend();
     const goOn = (failed: boolean, error?: unknown): void => {
       this.#runner.resume(failed, error);
       const took = performance.now() - since;
