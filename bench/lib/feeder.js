@@ -5,15 +5,11 @@ import { sys } from './ours.js';
 import { join, shared, startWorker } from './threads.js';
 
 export const FDS = 64;
-/** The feeder sleeps while more than this are on their way: consumers are never idle for want of events. */
-const LOW_WATER = 48;
 
 const WRITTEN = 0;
 const STOP = 1;
 
-/**
- * Words: 0 how many are on their way, 16 + i whether fd i has an event on its way. The feeder sleeps on word 0.
- */
+/** Words: 0 whether the feeder sleeps (on this word), 16 + i whether fd i has an event on its way. */
 export class Feed {
   fds = Array.from({ length: FDS }, () => sys.eventfd());
   consumed = 0;
@@ -31,7 +27,7 @@ export class Feed {
 
   async start() {
     const { fds } = this;
-    const data = { fds, words: this.#words, control: this.#control, lowWater: LOW_WATER };
+    const data = { fds, words: this.#words, control: this.#control };
     this.#worker = await startWorker('feeder', data);
   }
 
@@ -44,7 +40,7 @@ export class Feed {
     this.consumed += this.#value[0];
     const words = this.#words;
     Atomics.store(words, 16 + this.#indexOf[fd], 0);
-    if (Atomics.sub(words, 0, 1) === LOW_WATER + 1) Atomics.notify(words, 0);
+    if (Atomics.load(words, 0) === 1) Atomics.notify(words, 0);
   }
 
   /** Measures, stops, and waits for what is still on its way. */

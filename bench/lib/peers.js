@@ -18,12 +18,13 @@ export function koffi() {
   return require('koffi');
 }
 
-/** The calls of raw-wait through koffi alone, without the checks of epoll-pool. */
+/** System calls through koffi alone, without the checks of epoll-pool. */
 export function bareCalls() {
   const lib = koffi().load(null);
   return {
     epollWait: lib.func('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
     read: lib.func('read', 'long', ['int', 'void *', 'size_t']),
+    schedYield: lib.func('sched_yield', 'int', []),
     write: lib.func('write', 'long', ['int', 'void *', 'size_t']),
   };
 }

@@ -125,11 +125,12 @@ export function goalChart(questions) {
       last = title;
     }
     y += 21;
-    const what = goal.isRatio ? `to ${goal.peerCase ?? goal.peer}` : titleOf(metrics, goal.metric);
-    const metric = goal.isRatio && metrics[goal.metric].title !== undefined ? `, ${metrics[goal.metric].title}` : '';
-    const who = goal.ours === 'epoll-pool' ? '' : `${goal.ours} `;
+    const named = metrics[goal.metric].title === undefined ? '' : `${metrics[goal.metric].title}, `;
+    const whose = goal.ours === 'epoll-pool' ? '' : `${goal.ours} `;
+    const pair = goal.peerCase === undefined ? `to ${goal.peer}, ${goal.case}` : `${goal.case} to ${goal.peerCase}`;
+    const what = `${whose}${named}${goal.isRatio ? pair : goal.case}`;
     parts.push(
-      label(36, y, `${who}${what}${metric}, ${goal.case}`.slice(0, 62)),
+      label(36, y, what),
       `<path class="spread" d="M${round(place(score.low))} ${y - 4}H${round(place(score.high))}"/>`,
       `<circle class="${goal.reached ? 'good' : 'bad'}" cx="${round(place(score.median))}" cy="${y - 4}" r="5"/>`,
       label(WIDTH - 24, y, `${short(goal.value.median)} (${asked(goal)})`, {
