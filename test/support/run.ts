@@ -34,8 +34,13 @@ export function start(source: string, limit = 20_000): { child: ChildProcess; re
 
 /** Without the prelude. */
 export function startPlain(source: string, limit = 20_000): { child: ChildProcess; result: Promise<Result> } {
+  return startFile(['--input-type=module', '-e', source], limit);
+}
+
+/** Node with these arguments: a file of the package, and what it is given. */
+export function startFile(args: readonly string[], limit = 20_000): { child: ChildProcess; result: Promise<Result> } {
   const from = performance.now();
-  const child = spawn(process.execPath, ['--input-type=module', '-e', source], {
+  const child = spawn(process.execPath, args, {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: limit,

@@ -1,0 +1,30 @@
+// wrk, where it is on PATH; the client of load.js otherwise.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { text } from 'node:stream/consumers';
+import { drive } from './load.js';
+
+export const hasWrk = spawnSync('wrk', ['-v']).error === undefined;
+
+/** @returns {Promise<{rate: number, sent: number, received: number}>} */
+export async function load(port, connections, { warmup, ms, smoke }, onStart) {
+  if (smoke || !hasWrk) return drive({ port, connections, warmup, ms, onStart });
+  await wrk(port, connections, warmup);
+  onStart();
+  return wrk(port, connections, ms);
+}
+
+async function wrk(port, connections, ms) {
+  const seconds = Math.max(1, Math.round(ms / 1000));
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, `http://127.0.0.1:${port}/`];
+  const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+  const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]);
+  const received = Number(/(\d+) requests in/.exec(output)?.[1]);
+  // Neither line is there unless something went wrong. What was on its way when wrk ended is in neither count.
+  const failures = /Socket errors: connect (\d+), read (\d+), write (\d+), timeout (\d+)/.exec(output)?.slice(1) ?? [];
+  const refused = Number(/Non-2xx or 3xx responses: (\d+)/.exec(output)?.[1] ?? 0);
+  const lost = failures.reduce((sum, count) => sum + Number(count), refused);
+  if (!(rate > 0)) throw new Error(output);
+  return { rate, sent: received + lost, received };
+}

@@ -1,0 +1,18 @@
+// HTTP by node:cluster: one process of servers/net.js's kind for each thread of the others; the primary deals connections out.
+import cluster from 'node:cluster';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { digestOf, HEAD } from './answer.js';
+import { announce, hashes, threads } from './serve.js';
+
+if (cluster.isPrimary) {
+  const workers = Array.from({ length: threads }, () => cluster.fork());
+  const addresses = await Promise.all(workers.map(worker => once(worker, 'listening')));
+  announce(addresses[0][0].port);
+} else {
+  const server = createServer({ noDelay: true }, socket => {
+    socket.on('data', request => socket.write(HEAD + digestOf(request, hashes), 'latin1'));
+    socket.on('error', () => {});
+  });
+  server.listen({ port: 0, host: '127.0.0.1', backlog: 511 });
+}

@@ -1,0 +1,26 @@
+// TCP messages: the loop of raw-wait with 1 kB messages over 64 TCP connections for each thread.
+import { inC } from './lib/contestant.js';
+import { exchange } from './lib/exchange.js';
+import { inCases } from './lib/goals.js';
+import { question } from './lib/question.js';
+
+const cases = [
+  { name: '1 thread', threads: 1 },
+  { name: '2 threads', threads: 2 },
+];
+
+await question(import.meta.url, {
+  name: 'tcp-messages',
+  title: 'TCP messages',
+  text: 'each thread writes 1 kB to 64 TCP connections, waits for up to 64 edges on one shared instance, and reads them',
+  metrics: {
+    rate: { unit: 'messages/s', better: 'higher' },
+    cpu: { title: 'CPU', unit: 'µs/message', better: 'lower' },
+  },
+  cases,
+  contestants: [
+    { name: 'C', run: inC('raw-wait', ({ threads }, { warmup, ms }) => ['tcp', threads, warmup, ms]) },
+    { name: 'epoll-pool', ours: true, run: ({ threads }, time) => exchange('tcp', 'epoll-pool', threads, time) },
+  ],
+  goals: inCases(cases, { metric: 'rate', ours: 'epoll-pool', peer: 'C', atLeast: 0.9 }),
+});
