@@ -43,7 +43,7 @@ export class Schedule {
   /** When request `k` (from 0) is due. */
   dueAt(k: number): number {
     const { tick, perTick, start } = this.#plan;
-    return (start[0] ?? 0) + tick * Math.ceil(k / perTick - 1e-9);
+    return (start[0] ?? 0) + tick * Math.floor(k / perTick + 1e-9);
   }
 
   /** Whether one is due that nobody has taken. */
@@ -66,7 +66,7 @@ export class Schedule {
   missed(end: number): number {
     const { tick, perTick, start, taken } = this.#plan;
     const ticks = Math.ceil((end - (start[0] ?? 0)) / tick - 1e-9); // those at 0, 1 … ticks - 1
-    const due = ticks <= 0 ? 0 : Math.floor((ticks - 1) * perTick + 1e-9) + 1;
+    const due = Math.ceil(Math.max(0, ticks) * perTick - 1e-6);
     return Math.max(0, due - Number(Atomics.load(taken, 0)));
   }
 }
