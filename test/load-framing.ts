@@ -1,6 +1,6 @@
 /** Reads responses from text cut in every way, for the tests of framing. */
 import { expect } from 'vitest';
-import { COMPLETE, FAILED, ResponseFramer, type ResponseFramerOptions } from '../dist/load/http-response.js';
+import { COMPLETE, FAILED, ResponseFramer, type ResponseFramerOptions } from '../dist/shared/load/http-response.js';
 
 export interface Read {
   /** status, bytes, and ' close' */

@@ -2,7 +2,7 @@
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Histogram } from '../dist/load/histogram.js';
+import { Histogram } from '../dist/shared/load/histogram.js';
 
 const SHARES = [0, 1, 25, 50, 75, 90, 99, 99.9, 99.99, 100];
 
@@ -148,7 +148,7 @@ test('several in one piece of shared memory, recorded by other threads while thi
   const threads = 2;
   const each = 200_000;
   const memory = new SharedArrayBuffer(threads * Histogram.BYTES);
-  const module = new URL('../dist/load/histogram.js', import.meta.url).href;
+  const module = new URL('../dist/shared/load/histogram.js', import.meta.url).href;
   const code = `
     const { workerData } = require('node:worker_threads');
     import(workerData.module).then(({ Histogram }) => {

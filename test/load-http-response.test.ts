@@ -1,6 +1,6 @@
 /** Where HTTP/1.x responses end: every framing of RFC 9112, cut at every byte. */
 import { describe, expect, test } from 'vitest';
-import { COMPLETE, ResponseFramer } from '../dist/load/http-response.js';
+import { COMPLETE, ResponseFramer } from '../dist/shared/load/http-response.js';
 import { chunked, read, readAnyhow, sized } from './load-framing.ts';
 
 describe('a body', () => {

@@ -1,10 +1,10 @@
 /** What follows from a measurement, reading results back, and merging those of several machines. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { Histogram } from '../dist/load/histogram.js';
-import { mergeResults } from '../dist/load/merge.js';
-import { intervalSeconds, type LoadResult, statusClasses } from '../dist/load/result.js';
-import { readResult } from '../dist/load/result-json.js';
+import { mergeResults } from '../dist/main/load/merge.js';
+import { intervalSeconds, type LoadResult, statusClasses } from '../dist/main/load/result.js';
+import { readResult } from '../dist/main/load/result-json.js';
+import { Histogram } from '../dist/shared/load/histogram.js';
 import { sample } from './load-sample.ts';
 
 const START = 1_790_000_000_000;

@@ -5,12 +5,12 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { bytes, compact, number, percent, time } from '../dist/load/format.js';
-import { Histogram } from '../dist/load/histogram.js';
-import { mergeResults } from '../dist/load/merge.js';
-import { reportHtml } from '../dist/load/report-html.js';
-import { reportText } from '../dist/load/report-text.js';
-import { linearTicks, logTicks } from '../dist/load/svg.js';
+import { bytes, compact, number, percent, time } from '../dist/main/load/format.js';
+import { mergeResults } from '../dist/main/load/merge.js';
+import { reportHtml } from '../dist/main/load/report-html.js';
+import { reportText } from '../dist/main/load/report-text.js';
+import { linearTicks, logTicks } from '../dist/main/load/svg.js';
+import { Histogram } from '../dist/shared/load/histogram.js';
 import { measured, sample } from './load-sample.ts';
 
 const failing = sample({

@@ -1,6 +1,7 @@
 /** Results as a load test could have measured them, for tests of what is made of results. */
-import { Histogram } from '../dist/load/histogram.js';
-import { completeResult, type LoadResult, type Measurement } from '../dist/load/result.js';
+
+import { completeResult, type LoadResult, type Measurement } from '../dist/main/load/result.js';
+import { Histogram } from '../dist/shared/load/histogram.js';
 
 /** The same numbers from 0 to 1 each time (Lehmer's generator). */
 export function randoms(seed: number): () => number {

@@ -15,4 +15,16 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     'demo',
     { summary: 'show what concurrent epoll_wait does to real connections', load: () => import('./demo/command.js') },
   ],
+  ['load', { summary: 'load-test an HTTP or TCP server', load: () => import('./load/command.js') }],
+  ['merge', { summary: 'make one result of several load tests', load: () => import('./load/merge-command.js') }],
+  [
+    'inspect',
+    {
+      summary: 'list the epoll instances of a process, and what each watches',
+      load: async () => {
+        const { inspectCommand } = await import('./inspect.js');
+        return { run: inspectCommand };
+      },
+    },
+  ],
 ]);

@@ -1,7 +1,7 @@
 /** Reads a result back from JSON, believing nothing: it comes from another machine, or was edited. */
-import { integer } from '../shared/arguments.js';
-import { invalidType, outOfRange } from '../shared/errors.js';
-import { Histogram } from './histogram.js';
+import { integer } from '../../shared/arguments.js';
+import { invalidType, outOfRange } from '../../shared/errors.js';
+import { Histogram } from '../../shared/load/histogram.js';
 import {
   completeResult,
   type HostRun,

@@ -1,6 +1,7 @@
 /** The charts of a report: throughput over time, and the latency curve. */
+
+import { Histogram, type PercentilePoint } from '../../shared/load/histogram.js';
 import { compact, number, time } from './format.js';
-import { Histogram, type PercentilePoint } from './histogram.js';
 import { intervalSeconds, type LoadResult } from './result.js';
 import {
   axes,

@@ -1,5 +1,5 @@
 /** What a load test has measured, as it is printed, saved and merged. Times are milliseconds unless a name says otherwise. */
-import { Histogram, type HistogramJSON } from './histogram.js';
+import { Histogram, type HistogramJSON } from '../../shared/load/histogram.js';
 
 /** What went wrong with a request. */
 export const ERROR_KINDS = ['connect', 'reset', 'timeout', 'protocol', 'status'] as const;

@@ -1,6 +1,6 @@
 /** The command line of `epoll-pool load`: the options of load() by the same names, and where the result goes. */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { outOfRange } from '../shared/errors.js';
+import { outOfRange } from '../../shared/errors.js';
 import type { LoadOptions } from './options.js';
 import { count } from './units.js';
 

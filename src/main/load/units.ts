@@ -1,5 +1,5 @@
 /** Times and counts as people write them: `10s`, `500ms`, `10k`. */
-import { invalidType, outOfRange } from '../shared/errors.js';
+import { invalidType, outOfRange } from '../../shared/errors.js';
 
 const MILLISECONDS: Readonly<Record<string, number>> = { us: 0.001, ms: 1, s: 1000, m: 60_000, h: 3_600_000 };
 const TIMES: Readonly<Record<string, number>> = { '': 1, k: 1e3, K: 1e3, M: 1e6 };

@@ -1,5 +1,5 @@
 /** Which status codes are as expected: `200`, `2xx`, `200-299`, or several. */
-import { invalidType, outOfRange } from '../shared/errors.js';
+import { invalidType, outOfRange } from '../../shared/errors.js';
 
 export type Expectation = number | string | ReadonlyArray<number | string>;
 

@@ -2,8 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import * as args from '../shared/arguments.js';
-import { invalidType, outOfRange } from '../shared/errors.js';
+import * as args from '../../shared/arguments.js';
+import { invalidType, outOfRange } from '../../shared/errors.js';
 import { type Expectation, expectedStatuses } from './expectation.js';
 import { buildRequest, type RequestHeaders } from './http-request.js';
 import { parseTarget, type Target } from './target.js';

@@ -1,6 +1,6 @@
 /** Counts latencies in buckets whose width grows with the latency. Can lie in memory that threads share. */
-import { integer } from '../shared/arguments.js';
-import { invalidType, outOfRange } from '../shared/errors.js';
+import { integer } from '../arguments.js';
+import { invalidType, outOfRange } from '../errors.js';
 
 /** Buckets in each doubling of the latency: a bucket's middle is at most 1/256 off what is in it. */
 const STEPS = 128;

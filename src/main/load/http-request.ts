@@ -1,6 +1,6 @@
 /** Makes the bytes of an HTTP/1.1 request. Nothing that a caller passes can add a line or a request to them. */
 import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http';
-import { invalidType, outOfRange } from '../shared/errors.js';
+import { invalidType, outOfRange } from '../../shared/errors.js';
 import type { Target } from './target.js';
 
 /** By name; several values make several lines. */

@@ -1,6 +1,6 @@
 /** Makes one result of several machines' (or of several runs at the same time). */
-import { invalidType, outOfRange } from '../shared/errors.js';
-import { Histogram } from './histogram.js';
+import { invalidType, outOfRange } from '../../shared/errors.js';
+import { Histogram } from '../../shared/load/histogram.js';
 import {
   completeResult,
   type ErrorKind,

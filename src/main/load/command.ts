@@ -1,0 +1,75 @@
+/** `epoll-pool load`: a load test from the command line. */
+import { Progress } from '../demo/progress.js';
+import { painter } from '../demo/style.js';
+import { UsageError } from '../usage.js';
+import { LOAD_USAGE, type LoadCommand, parseLoadCommand } from './command-line.js';
+import { number, time } from './format.js';
+import { load } from './index.js';
+import { planLoad } from './options.js';
+import { checkWritable, printResult } from './output.js';
+import type { LoadProgress } from './progress.js';
+
+/** Of the progress bar: it shows shares of this. */
+const WHOLE = 1000;
+const INTERRUPTED = 130;
+
+/** @returns 0; 1 after errors, or when the test could not be run; wrong usage is thrown */
+export async function run(argv: string[]): Promise<number> {
+  const command = checked(argv);
+  if (command === undefined) {
+    process.stdout.write(LOAD_USAGE);
+    return 0;
+  }
+  const { options, json, report } = command;
+  if (report !== undefined) checkWritable(report);
+  const progress = new Progress(process.stderr, painter(process.stderr));
+  const controller = new AbortController();
+  const interrupt = (): void => {
+    // The second time, whoever asks does not want to wait.
+    if (controller.signal.aborted) process.exit(INTERRUPTED);
+    controller.abort();
+  };
+  process.on('SIGINT', interrupt);
+  process.on('SIGTERM', interrupt);
+  try {
+    const result = await load({
+      ...options,
+      signal: controller.signal,
+      onProgress: now => progress.show(label(now), Math.floor(now.fraction * WHOLE), WHOLE),
+    });
+    progress.clear();
+    printResult(result, { json, ...(report === undefined ? {} : { report }) });
+    return result.errorCount > 0 ? 1 : 0;
+  } catch (error) {
+    progress.clear();
+    throw asUsage(error);
+  } finally {
+    process.off('SIGINT', interrupt);
+    process.off('SIGTERM', interrupt);
+  }
+}
+
+/** The command, with its options checked before anything else is done. */
+function checked(argv: string[]): LoadCommand | undefined {
+  try {
+    const command = parseLoadCommand(argv);
+    if (command !== undefined) planLoad(command.options);
+    return command;
+  } catch (error) {
+    throw asUsage(error);
+  }
+}
+
+/** What is wrong with an option is wrong usage; so is a file that cannot be read. */
+function asUsage(error: unknown): unknown {
+  const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
+  const usage = /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ENOENT$|EACCES$|EISDIR$)/;
+  return error instanceof Error && usage.test(String(code)) ? new UsageError(error.message) : error;
+}
+
+function label({ phase, elapsed, connections, responses, errors }: LoadProgress): string {
+  if (phase === 'connecting') return `connecting: ${number(connections)} open`;
+  if (phase === 'warming up') return 'warming up';
+  const failed = errors === 0 ? '' : `, ${number(errors)} errors`;
+  return `${time(Math.round(elapsed / 100) * 100)}, ${number(responses)} responses${failed}`;
+}

@@ -1,0 +1,56 @@
+/** `epoll-pool merge`: one result of those of several machines. */
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { UsageError } from '../usage.js';
+import { mergeResults } from './merge.js';
+import { checkWritable, printResult } from './output.js';
+import type { LoadResult } from './result.js';
+import { readResult } from './result-json.js';
+
+export const MERGE_USAGE = `Usage: epoll-pool merge [options] <result.json>...
+
+Makes one result of several that 'epoll-pool load --json' has printed, such as those of machines that tested at the
+same time: latencies and counts are added up, what happened when is laid over one another by the machines' clocks.
+
+      --json           print it as JSON, which can be merged again
+      --report <file>  write it as a page of HTML
+  -h, --help
+
+Exits with 0, 1 if the results have errors, 2 for wrong usage.
+`;
+
+/** @returns 0, or 1 if the results have errors; wrong usage is thrown */
+export async function run(argv: string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: argv,
+    options: { json: { type: 'boolean' }, report: { type: 'string' }, help: { type: 'boolean', short: 'h' } },
+    allowPositionals: true,
+  });
+  if (values.help) {
+    process.stdout.write(MERGE_USAGE);
+    return 0;
+  }
+  if (positionals.length === 0) throw new UsageError('no results are given');
+  const { json = false, report } = values;
+  if (report !== undefined) checkWritable(report);
+  const result = merged(positionals);
+  printResult(result, { json, ...(report === undefined ? {} : { report }) });
+  return result.errorCount > 0 ? 1 : 0;
+}
+
+function merged(files: readonly string[]): LoadResult {
+  try {
+    return mergeResults(files.map(file => readResult(parsed(file), file)));
+  } catch (error) {
+    throw error instanceof Error ? new UsageError(error.message) : error;
+  }
+}
+
+function parsed(file: string): unknown {
+  const text = readFileSync(file, 'utf8');
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new UsageError(`${file} is no JSON: the results are what 'epoll-pool load --json' prints`);
+  }
+}

@@ -1,0 +1,265 @@
+/** One load test from beginning to end. */
+import { availableParallelism, hostname } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { EPOLLET, EPOLLIN } from '../../shared/flags.js';
+import * as B from '../../shared/load/board.js';
+import { clock } from '../../shared/load/clock.js';
+import { Schedule } from '../../shared/load/schedule.js';
+import { close, timerfd } from '../../shared/sys.js';
+import type { WaitService } from '../service.js';
+import { Connector } from './connector.js';
+import { Fleet } from './fleet.js';
+import type { LoadPlan } from './options.js';
+import type { LoadProgress } from './progress.js';
+import { completeResult, type LoadResult, type ThreadShare } from './result.js';
+import { Tally } from './tally.js';
+import { warnings } from './warnings.js';
+
+/** How often the main thread looks, in milliseconds. */
+const PACE = 20;
+/** How often progress is told; the shortest interval of the series is as long. */
+const INTERVAL = 100;
+/** How long the threads have to end; they do nothing that takes time, but a module of the user's may. */
+const CLOSE_MS = 1000;
+
+/** The processor time and the threads' busy time at one moment. */
+interface Usage {
+  readonly cpu: NodeJS.CpuUsage;
+  readonly busy: ReadonlyMap<number, number>;
+}
+
+export class Session {
+  readonly #plan: LoadPlan;
+  readonly #board: B.Assignment;
+  readonly #service: WaitService;
+  readonly #tally: Tally;
+  readonly #fleet: Fleet;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onProgress: ((progress: LoadProgress) => void) | undefined;
+  readonly #begun = clock();
+  #failure: Error | undefined;
+  #timer = -1;
+  #interrupted = false;
+  #gaveUp = false;
+  #started = 0;
+  #ended = 0;
+  #before: Usage;
+  #shown = 0;
+
+  constructor(
+    plan: LoadPlan,
+    board: B.Assignment,
+    service: WaitService,
+    signal: AbortSignal | undefined,
+    onProgress: ((progress: LoadProgress) => void) | undefined,
+  ) {
+    this.#plan = plan;
+    this.#board = board;
+    this.#service = service;
+    this.#signal = signal;
+    this.#onProgress = onProgress;
+    this.#tally = new Tally(board);
+    const connector = new Connector(plan.target, plan.timeout);
+    this.#fleet = new Fleet(board, plan.connections, plan.timeout, service, connector, this.#tally);
+    this.#before = this.#usage();
+    service.on('message', (parting: B.Parting) => this.#fleet.parted(parting));
+    service.on('error', (error: Error) => {
+      // A handler asked for one more run of a connection that was closed just now.
+      if (!('syscall' in error && error.syscall === 'epoll_ctl')) this.#failure ??= error;
+    });
+  }
+
+  async run(): Promise<LoadResult> {
+    try {
+      await this.#connect();
+      if (this.#fleet.open > 0 && !this.#isAborted()) await this.#drive();
+      else this.#nothing();
+      if (this.#failure !== undefined) throw this.#failure;
+      return this.#result();
+    } finally {
+      this.#fleet.end();
+      await this.#service.close({ timeout: CLOSE_MS });
+      this.#fleet.close();
+      if (this.#timer >= 0) close(this.#timer);
+    }
+  }
+
+  /** Until each connection has been tried, or as long as an answer may take. */
+  async #connect(): Promise<void> {
+    let tried = false;
+    const all = this.#fleet.openAll().finally(() => {
+      tried = true;
+    });
+    const until = clock() + this.#plan.timeout;
+    while (!tried && clock() < until && !this.#isAborted()) {
+      await Promise.race([all, sleep(PACE)]);
+      this.#tell('connecting', 0);
+    }
+  }
+
+  #isAborted(): boolean {
+    this.#interrupted ||= this.#signal?.aborted === true;
+    return this.#interrupted;
+  }
+
+  #nothing(): void {
+    this.#started = this.#begun;
+    this.#ended = clock();
+  }
+
+  async #drive(): Promise<void> {
+    const { times, schedule } = this.#board;
+    const { warmup, duration } = this.#plan;
+    const start = clock();
+    this.#started = start + warmup;
+    times[B.COUNT_FROM] = this.#started;
+    times[B.END] = this.#started + duration;
+    this.#before = this.#usage();
+    if (schedule !== undefined) {
+      schedule.start[0] = start;
+      // Rounded up to a whole nanosecond there: what is whole must stay what it is.
+      this.#timer = timerfd(0, schedule.tick - 0.25e-6);
+    }
+    this.#fleet.start();
+    if (this.#timer >= 0) {
+      await this.#service.register(this.#timer, { events: EPOLLIN | EPOLLET, data: B.TIMER_DATA });
+    }
+    await this.#watch();
+  }
+
+  async #watch(): Promise<void> {
+    const { times } = this.#board;
+    let next = this.#started;
+    let counting = this.#plan.warmup === 0;
+    if (counting) next += INTERVAL;
+    let quiet = 0;
+    for (;;) {
+      const before = clock();
+      await sleep(Math.max(1, Math.min(PACE, next - before)));
+      const now = clock();
+      this.#fleet.scan(now);
+      if (now >= next) {
+        if (!counting) this.#before = this.#usage();
+        counting = true;
+        this.#tally.sample(now - this.#started);
+        this.#tell(now < (times[B.END] ?? 0) ? 'running' : 'finishing', now - this.#started);
+        next += INTERVAL * Math.max(1, Math.ceil((now - next) / INTERVAL));
+      } else if (!counting) {
+        this.#tell('warming up', now - this.#started);
+      }
+      if (this.#failure !== undefined) return;
+      if (this.#isAborted()) return this.#stop(now);
+      if (this.#plan.duration === Number.POSITIVE_INFINITY && this.#isDead(now)) {
+        this.#gaveUp = true;
+        return this.#stop(now);
+      }
+      // Twice: a thread may have looked at the clock before the end, and send after it.
+      quiet = this.#isOver(now) ? quiet + 1 : 0;
+      if (quiet === 2) break;
+    }
+    const end = times[B.END] ?? 0;
+    const last = Math.max(this.#tally.last, B.isSpent(this.#board) ? this.#tally.lastError : 0);
+    this.#ended = B.isSpent(this.#board) ? last : Math.max(end, last);
+    this.#tally.sample(this.#ended - this.#started);
+  }
+
+  /** At once: what is under way is not waited for. */
+  #stop(now: number): void {
+    this.#board.times[B.END] = Math.min(now, this.#board.times[B.END] ?? now);
+    this.#ended = Math.max(now, this.#started);
+    this.#tally.sample(now - this.#started);
+  }
+
+  #isDead(now: number): boolean {
+    return this.#fleet.open === 0 && now - this.#fleet.noneSince > this.#plan.timeout;
+  }
+
+  #isOver(now: number): boolean {
+    if (this.#tally.underWay > 0) return false;
+    if (now >= (this.#board.times[B.END] ?? 0)) return true;
+    return B.isSpent(this.#board) && this.#tally.sum(B.REQUESTS) + this.#tally.refused >= this.#board.requests;
+  }
+
+  #tell(phase: LoadProgress['phase'], elapsed: number): void {
+    const now = clock();
+    if (this.#onProgress === undefined || now - this.#shown < INTERVAL * 0.9) return;
+    this.#shown = now;
+    const { duration, requests } = this.#plan;
+    const done = this.#tally.sum(B.RESPONSES);
+    this.#onProgress({
+      phase,
+      elapsed: Math.max(0, elapsed),
+      fraction: Math.min(1, Math.max(0, elapsed / duration, done / requests)),
+      connections: this.#fleet.open,
+      responses: done,
+      errors: this.#tally.errorCount,
+    });
+  }
+
+  #usage(): Usage {
+    const busy = this.#service.stats().threads.map(({ threadId, busyMs }): [number, number] => [threadId, busyMs]);
+    return { cpu: process.cpuUsage(), busy: new Map(busy) };
+  }
+
+  #shares(): ThreadShare[] {
+    const { busy } = this.#usage();
+    return this.#tally.threads.map(({ counts }, i) => {
+      const id = counts[B.THREAD_ID] ?? 0;
+      return {
+        name: String(i + 1),
+        responses: counts[B.RESPONSES] ?? 0,
+        bytes: counts[B.BYTES_RECEIVED] ?? 0,
+        busy: Math.max(0, (busy.get(id) ?? 0) - (this.#before.busy.get(id) ?? 0)),
+      };
+    });
+  }
+
+  #result(): LoadResult {
+    const plan = this.#plan;
+    const tally = this.#tally;
+    const { schedule, times } = this.#board;
+    const cpu = process.cpuUsage(this.#before.cpu);
+    const duration = Math.max(0, this.#ended - this.#started);
+    const threads = this.#shares();
+    const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
+    const result = completeResult({
+      urls: [plan.target.url.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1')],
+      method: plan.method,
+      settings: {
+        connections: plan.connections,
+        threads: plan.threads,
+        duration: finite(plan.duration),
+        requests: finite(plan.requests),
+        rate: plan.rate,
+        pipelining: plan.pipelining,
+        timeout: plan.timeout,
+        warmup: plan.warmup,
+      },
+      interrupted: this.#interrupted,
+      requests: tally.sum(B.REQUESTS),
+      responses: tally.sum(B.RESPONSES),
+      bytesSent: tally.sum(B.BYTES_SENT),
+      bytesReceived: tally.sum(B.BYTES_RECEIVED),
+      statuses: tally.statuses(),
+      errors: { ...tally.errors, status: tally.sum(B.UNEXPECTED) },
+      errorDetails: tally.details(),
+      series: tally.series,
+      threads,
+      hosts: [
+        {
+          host: hostname(),
+          started: Date.now() - (clock() - this.#started),
+          duration,
+          processors: availableParallelism(),
+          cpuUser: cpu.user / 1000,
+          cpuSystem: cpu.system / 1000,
+        },
+      ],
+      warnings: [],
+      histogram: tally.histogram().toJSON(),
+    });
+    const missed = schedule === undefined ? 0 : new Schedule(schedule).missed(Math.min(times[B.END] ?? 0, this.#ended));
+    const facts = { missed, late: tally.sum(B.LATE), connected: this.#started !== this.#begun, gaveUp: this.#gaveUp };
+    return { ...result, warnings: warnings(result, facts) };
+  }
+}

@@ -1,0 +1,46 @@
+/** What makes the figures of a load test doubtful, in sentences. */
+import { number, percent } from './format.js';
+import type { LoadResult } from './result.js';
+
+/** Busier than this on average, the threads were what was measured. */
+const BUSY = 0.9;
+/** A share of requests that is worth a word. */
+const SHARE = 0.01;
+
+export interface Facts {
+  /** Requests that were due, and not sent: every connection was busy. */
+  readonly missed: number;
+  /** Requests that went out late though a connection was free. */
+  readonly late: number;
+  /** Whether any connection could be opened at first. */
+  readonly connected: boolean;
+  /** Ended because no connection could be opened any more. */
+  readonly gaveUp: boolean;
+}
+
+export function warnings(result: LoadResult, { missed, late, connected, gaveUp }: Facts): string[] {
+  const found: string[] = [];
+  if (!connected && !result.interrupted) found.push('No connection could be opened.');
+  if (gaveUp) found.push('Ended early: no connection could be opened any more.');
+  const { duration, threads, requests } = result;
+  const busy = threads.reduce((sum, thread) => sum + thread.busy, 0) / Math.max(1, duration * threads.length);
+  if (busy > BUSY) {
+    found.push(
+      `The load generator was the bottleneck: its threads were busy ${percent(Math.min(1, busy))} of the time. ` +
+        'More threads, or more machines, may get more out of the server.',
+    );
+  }
+  if (late > requests * SHARE) {
+    found.push(
+      `The load generator was the bottleneck: ${percent(late / requests)} of the requests were sent more than 1 ms late, ` +
+        'though connections were free. More threads, or a machine with less to do, may help.',
+    );
+  }
+  if (missed > requests * SHARE) {
+    found.push(
+      `The rate was not reached: ${number(missed)} requests that were due were never sent, for every connection was busy. ` +
+        'More connections may help, if the server is not at its limit.',
+    );
+  }
+  return found;
+}

@@ -1,0 +1,122 @@
+/** `epoll-pool load`, `merge` and `inspect`: output, exit codes, Ctrl-C. */
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { cli, cliOnTerminal, hasTerminal, startCli } from './support/cli.ts';
+import { httpServer, OK, unusedPort } from './support/load-server.ts';
+
+vi.setConfig({ testTimeout: 120_000 });
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), 'epoll-pool-load-'));
+  onTestFinished(() => rmSync(path, { recursive: true, force: true }));
+  return path;
+}
+
+test('a table, and nothing but it: code 0', async () => {
+  const server = await httpServer();
+  const { code, stdout, stderr } = await cli(['load', '-c', '3', '-t', '2', '-n', '1k', server.url]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout.startsWith(`GET ${server.url}\n3 connections, 2 threads, closed loop`)).toBe(true);
+  expect(stdout).toMatch(/Status +2xx 1,000\nErrors +none/);
+  expect(server.requests).toBe(1000);
+});
+
+test('--json is the whole result, --report a page; merge makes one of several', async () => {
+  const server = await httpServer();
+  const dir = folder();
+  const report = join(dir, 'report.html');
+  const args = ['load', '-n', '200', '-R', '1k', '--json', '--report', report, server.url];
+  const runs = await Promise.all([cli(args), cli(args)]);
+  const files = runs.map(({ code, stdout, stderr }, i) => {
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(JSON.parse(stdout)).toMatchObject({ format: 1, responses: 200, settings: { rate: 1000 } });
+    const file = join(dir, `${i}.json`);
+    writeFileSync(file, stdout);
+    return file;
+  });
+  expect(readFileSync(report, 'utf8')).toMatch(/^<!doctype html>/);
+  const merged = await cli(['merge', '--json', ...files]);
+  expect(merged).toMatchObject({ code: 0, stderr: '' });
+  expect(JSON.parse(merged.stdout)).toMatchObject({ responses: 400, settings: { rate: 2000, connections: 20 } });
+  const page = join(dir, 'merged.html');
+  const text = await cli(['merge', '--report', page, ...files]);
+  expect(text).toMatchObject({ code: 0, stderr: '' });
+  expect(text.stdout).toMatch(/Status +2xx 400/);
+  expect(existsSync(page)).toBe(true);
+});
+
+test('errors, or statuses that were not expected: code 1', async () => {
+  const server = await httpServer(({ reply }) => reply(OK.replace('200', '404')));
+  const refused = await cli(['load', '-n', '5', `http://127.0.0.1:${await unusedPort()}`]);
+  expect(refused).toMatchObject({ code: 1, stderr: '' });
+  expect(refused.stdout).toContain('ECONNREFUSED');
+  const missing = await cli(['load', '-n', '5', server.url]);
+  expect(missing).toMatchObject({ code: 1, stderr: '' });
+  expect(missing.stdout).toContain('status 404');
+  expect(await cli(['load', '-n', '5', '--expect', '404', server.url])).toMatchObject({ code: 0 });
+});
+
+test.each([
+  [['load'], '<url>'],
+  [['load', 'https://localhost'], 'https:// is not supported'],
+  [['load', '--connections', 'many', 'http://localhost'], '--connections'],
+  [['load', '--nonsense', 'http://localhost'], '--nonsense'],
+  [['load', '-c', '1M', 'http://127.0.0.1:1'], 'RLIMIT_NOFILE'],
+  [['load', '--body-file', '/nowhere/body', 'http://localhost'], '/nowhere/body'],
+  [['load', '--protocol', '/nowhere/protocol.mjs', 'tcp://127.0.0.1:1'], '/nowhere/protocol.mjs'],
+  [['load', '--report', '/nowhere/report.html', 'http://127.0.0.1:1'], '/nowhere/report.html'],
+  [['merge'], 'no results'],
+  [['merge', '/nowhere/result.json'], '/nowhere/result.json'],
+  [['merge', 'package.json'], 'package.json'],
+  [['inspect', 'me'], "not 'me'"],
+])('%j is wrong usage: code 2', async (args, word) => {
+  const { code, stdout, stderr } = await cli(args);
+  expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
+  expect(stderr).toContain(word);
+  expect(stderr).toContain(`epoll-pool ${args[0]}: `);
+});
+
+test.each(['load', 'merge', 'inspect'])('%s --help', async command => {
+  const { code, stdout, stderr } = await cli([command, '--help']);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  expect(stdout.startsWith(`Usage: epoll-pool ${command} `)).toBe(true);
+  for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(125);
+});
+
+test('inspect shows what this process watches', async () => {
+  const { code, stdout } = await cli(['inspect', String(process.pid), '--json']);
+  expect(code).toBe(0);
+  expect(JSON.parse(stdout)).toMatchObject({ pid: process.pid });
+});
+
+test.each(['SIGINT', 'SIGTERM'] as const)('%s prints what was measured so far', async signal => {
+  const server = await httpServer();
+  const { child, result } = startCli(['load', '-d', '1h', '--json', server.url]);
+  await vi.waitFor(() => expect(server.requests).toBeGreaterThan(100), { timeout: 30_000 });
+  child.kill(signal);
+  const { code, stdout, stderr } = await result;
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  const { interrupted, responses } = JSON.parse(stdout);
+  expect(interrupted).toBe(true);
+  expect(responses).toBeGreaterThan(0);
+});
+
+test('Ctrl-C while the server does not answer', async () => {
+  const server = await httpServer(() => {});
+  const { child, result } = startCli(['load', '-d', '1h', '--timeout', '1h', server.url]);
+  await vi.waitFor(() => expect(server.requests).toBe(10), { timeout: 30_000 });
+  child.kill('SIGINT');
+  const { stdout } = await result;
+  expect(stdout).toContain('Interrupted after');
+});
+
+test.runIf(hasTerminal)('a progress bar on a terminal, gone when the result comes', async () => {
+  const server = await httpServer();
+  const { code, stdout } = await cliOnTerminal(['load', '-d', '1s', server.url], { TERM: 'xterm', NO_COLOR: '1' });
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/█+░* \d+%/);
+  const shown = stdout.slice(stdout.lastIndexOf('\x1b[2K') + '\x1b[2K'.length);
+  expect(shown.startsWith('GET ')).toBe(true);
+});
