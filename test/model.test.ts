@@ -8,12 +8,17 @@ const modes: Mode[] = ['level', 'edge', 'oneshot'];
 for (const mode of modes) {
   const setups: Array<[string, Omit<Setup, 'mode'>]> = [
     ['3 threads, 4 writes', { threads: 3, writes: 4, orders: [], crashes: 0 }],
-    ['3 threads, unregister, register', { threads: 3, writes: 4, orders: ['unregister', 'register'], crashes: 0 }],
+    ['3 threads, unregister, register', { threads: 3, writes: 3, orders: ['unregister', 'register'], crashes: 0 }],
     ['3 threads, modify, unregister', { threads: 3, writes: 3, orders: ['modify', 'unregister'], crashes: 0 }],
     ['3 threads, a crash', { threads: 3, writes: 4, orders: [], crashes: 1 }],
     [
       '3 threads, 2 crashes, unregister, register',
       { threads: 3, writes: 3, orders: ['unregister', 'register'], crashes: 2 },
+    ],
+    ['3 threads, 2 throws', { threads: 3, writes: 3, orders: [], crashes: 0, throws: 2 }],
+    [
+      '2 threads, a throw, a crash, unregister',
+      { threads: 2, writes: 3, orders: ['unregister'], crashes: 1, throws: 1 },
     ],
     ['2 threads, a crash, modify, unregister', { threads: 2, writes: 3, orders: ['modify', 'unregister'], crashes: 1 }],
   ];
@@ -38,6 +43,12 @@ const weaker: Array<[string, Partial<Transitions>, Partial<Setup>, string | RegE
     /gone|has resolved/,
   ],
   ['CLOSING that is not seen', { isClosing: () => false }, { orders: ['unregister'] }, 'never done'],
+  [
+    'a throw that leaves the owner as it was',
+    { seized: word => word },
+    { throws: 1, crashes: 0 },
+    'holds the slot for ever',
+  ],
   ['level without another look', {}, { mode: 'level', noLook: true }, 'readiness is lost'],
 ];
 

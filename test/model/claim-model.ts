@@ -33,6 +33,8 @@ export interface Setup {
   /** What the main thread asks, at any moment, in this order. */
   readonly orders: readonly Order[];
   readonly crashes: number;
+  /** How often a handler throws; the listener of the error calls modify(). */
+  readonly throws?: number;
   /** A thread may compare the full generation before it reads the word: the order that the code must not have. */
   readonly generationFirst?: boolean;
   /** A level registration is let go without another look. */
@@ -74,12 +76,13 @@ interface State {
   unread: number;
   writes: number;
   crashes: number;
+  throws: number;
   /** Orders that are done; a half-done one's step. */
   order: number;
   step: number;
   seen: number;
-  /** What threads have asked the registry: 'released' or 'modify', with the generation. */
-  inbox: Array<readonly [what: 'released' | 'modify', generation: number]>;
+  /** What threads have told the registry, with the generation. */
+  inbox: Array<readonly [what: 'released' | 'modify' | 'error', generation: number]>;
   /** The last generation whose unregister() has resolved. */
   resolved: number;
   threads: Thread[];
@@ -92,6 +95,7 @@ export interface Verdict {
 }
 
 const IN = 1;
+const MAIN = 255;
 
 class Failure extends Error {}
 
@@ -106,6 +110,7 @@ export function explore(t: Transitions, setup: Setup): Verdict {
     unread: 0,
     writes: setup.writes,
     crashes: setup.crashes,
+    throws: setup.throws ?? 0,
     order: 0,
     step: 0,
     seen: 0,
@@ -175,6 +180,7 @@ function successors(t: Transitions, setup: Setup, s: State): State[] {
   s.threads.forEach((thread, i) => {
     if (thread.at === DEAD) return;
     if (thread.at !== WAIT || s.queued) branch(state => threadStep(t, setup, state, i));
+    if (s.throws > 0 && thread.at === LEAVE) branch(state => fail(t, state, i));
     if (s.crashes > 0 && thread.at !== WAIT) branch(state => crash(t, setup, state, i));
   });
   return next;
@@ -209,6 +215,7 @@ function mainStep(t: Transitions, setup: Setup, s: State): void {
       const [what, generation] = message;
       if (generation !== s.generation) return;
       if (what === 'released') finish(t, s);
+      else if (what === 'error') takeError(t, s);
       else if (s.registered === generation) modify(t, s);
       return;
     }
@@ -226,7 +233,7 @@ function mainStep(t: Transitions, setup: Setup, s: State): void {
     s.seen = s.word;
     s.step = 1;
   } else if (s.step === 1) {
-    const free = t.ownerOf(s.seen) === 0;
+    const free = t.ownerOf(s.seen) === 0 || t.ownerOf(s.seen) === MAIN;
     if (s.word !== s.seen) {
       s.seen = s.word;
     } else {
@@ -237,6 +244,17 @@ function mainStep(t: Transitions, setup: Setup, s: State): void {
     s.generation++;
     resolve(s);
   }
+}
+
+/** The handler threw, and the main thread holds the registration since: it rests, and the error's listener wakes it. */
+function takeError(t: Transitions, s: State): void {
+  s.word = t.rested(s.word);
+  if (t.ownerOf(s.word) === MAIN) {
+    const closing = t.isClosing(s.word);
+    s.word = t.released(s.word);
+    if (closing) finish(t, s);
+  }
+  if (s.registered === s.generation) modify(t, s);
 }
 
 function modify(t: Transitions, s: State): void {
@@ -326,6 +344,17 @@ function threadStep(t: Transitions, setup: Setup, s: State, i: number): void {
   }
 }
 
+/** The handler throws: the thread leaves the registration to the main thread, and tells. */
+function fail(t: Transitions, s: State, i: number): void {
+  const me = s.threads[i];
+  if (me === undefined) return;
+  s.throws--;
+  me.running = false;
+  s.word = t.seized(s.word, MAIN);
+  s.inbox.push(['error', me.event]);
+  rest(me);
+}
+
 function rest(me: Thread): void {
   me.at = WAIT;
   me.event = 0;
@@ -378,7 +407,7 @@ function crash(t: Transitions, setup: Setup, s: State, i: number): void {
   if (t.ownerOf(s.word) === i + 1) {
     const closing = t.isClosing(s.word);
     if (!running) s.word = t.awake(s.word);
-    s.word = t.released(t.seized(s.word, 255));
+    s.word = t.released(t.seized(s.word, MAIN));
     if (closing) finish(t, s);
   }
   const rearmed = !running && s.registered !== 0 && s.registered === event && !t.isResting(s.word);
