@@ -83,6 +83,14 @@ test('several at once are served in the order asked, each event to one of them',
   expect(order).toEqual(['a:1', 'b:2', 'c:3', 'd:none']);
 });
 
+test('who comes later does not overtake those who wait', async () => {
+  const epoll = owned(new Epoll());
+  const first = epoll.waitAsync(new Events(1), 10_000);
+  epoll.register(eventfd(1), { events: EPOLLIN | EPOLLET });
+  const late = epoll.waitAsync(new Events(1), 30);
+  expect(await within(Promise.all([first, late]))).toEqual([1, 0]);
+});
+
 test('a buffer that two waits share keeps the events of the one that got them', async () => {
   const epoll = owned(new Epoll());
   const events = new Events(4);
