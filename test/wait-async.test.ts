@@ -119,25 +119,25 @@ test('timers run while an fd that is always ready is waited for in a loop', asyn
   const events = new Events(8);
   let ticks = 0;
   const timer = setInterval(() => ticks++, 5);
-  const end = performance.now() + 300;
-  while (performance.now() < end) expect(await epoll.waitAsync(events)).toBe(1);
+  const end = performance.now() + 10_000;
+  while (ticks < 10 && performance.now() < end) expect(await epoll.waitAsync(events)).toBe(1);
   clearInterval(timer);
-  expect(ticks).toBeGreaterThan(5);
+  expect(ticks).toBeGreaterThanOrEqual(10);
 });
 
 test.each([0, 1])('so they do when several loops of time-out %d take turns', async timeout => {
   let ticks = 0;
   const timer = setInterval(() => ticks++, 5);
-  const end = performance.now() + 300;
+  const end = performance.now() + 10_000;
   const loop = async (): Promise<void> => {
     const epoll = owned(new Epoll());
     epoll.register(eventfd(1), { events: EPOLLIN });
     const events = new Events(1);
-    while (performance.now() < end) await epoll.waitAsync(events, timeout);
+    while (ticks < 10 && performance.now() < end) await epoll.waitAsync(events, timeout);
   };
   await Promise.all([loop(), loop(), loop()]);
   clearInterval(timer);
-  expect(ticks).toBeGreaterThan(5);
+  expect(ticks).toBeGreaterThanOrEqual(10);
 });
 
 test('a look at nothing, in a loop, leaves timers their turn as well', async () => {
