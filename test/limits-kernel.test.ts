@@ -145,3 +145,26 @@ test('ENFILE: the error names fs.file-max; the service goes on', async context =
     '',
   ]);
 });
+
+test('no thread to be had: start() rejects, the process and its services go on', async context => {
+  if (process.getuid?.() !== 0) return context.skip('needs root');
+  const result = await runLimited(
+    { uid: UID + 1, tasks: 40 },
+    `
+    const service = await WaitService.start({ threads: 1 });
+    const seen = [];
+    service.on('event', ({ fd }) => seen.push(sys.read(fd, new Uint8Array(8))));
+    const fd = sys.eventfd(1);
+    const before = countThreads();
+    const error = await WaitService.start({ threads: 100 }).then(() => 'started', error => error);
+    print(error.code);
+    await until(() => countThreads() <= before);
+    await service.register(fd, { events: EPOLLIN });
+    await until(() => seen.length === 1);
+    await (await WaitService.start({ threads: 2 })).close();
+    await service.close();
+    print('goes on');
+  `,
+  );
+  expect(result).toMatchObject({ code: 0, stderr: '', stdout: 'ERR_WORKER_INIT_FAILED\ngoes on\n' });
+});

@@ -7,6 +7,7 @@ import { Piscina } from 'piscina';
 import { type PackedError, unpackError } from '../shared/error-transfer.js';
 import * as L from '../shared/layout.js';
 import type { ThreadTask } from '../worker/thread.js';
+import { StartQueue } from './start-queue.js';
 
 /** How long a thread must have lived for its death not to count as one of a series. */
 const SETTLED_MS = 5000;
@@ -35,14 +36,13 @@ interface Thread {
   timer: NodeJS.Timeout | undefined;
   /** Whether its death was seen to, or it has not been started. */
   dead: boolean;
-  /** Gives up its start task, which waits for a worker. */
-  abort: ((error: Error) => void) | undefined;
 }
 
 export class ThreadPool {
   readonly #options: ThreadPoolOptions;
   readonly #piscina: Piscina<ThreadTask, PackedError | undefined>;
   readonly #threads: Thread[];
+  readonly #queue = new StartQueue();
   readonly #known = new WeakSet<Worker>();
   /** Workers that have a start task, by thread id. */
   readonly #taken = new Set<number>();
@@ -61,7 +61,6 @@ export class ThreadPool {
       deaths: 0,
       timer: undefined,
       dead: true,
-      abort: undefined,
     }));
     this.#piscina = new Piscina({
       filename: new URL('../worker/thread.js', import.meta.url).href,
@@ -70,6 +69,7 @@ export class ThreadPool {
       idleTimeout: Number.POSITIVE_INFINITY,
       atomics: 'disabled',
       recordTiming: false,
+      taskQueue: this.#queue,
       // One start task for each worker: a worker that waits on epoll looks idle to the pool.
       loadBalancer: (_task, workers) => {
         const free = workers.find(worker => !this.#taken.has(worker.id)) ?? null;
@@ -110,21 +110,16 @@ export class ThreadPool {
     Atomics.store(thread.words, L.THREAD_ID, 0);
     Atomics.store(thread.words, L.PHASE, L.PHASE_NEW);
     const task: ThreadTask = { plan, index, epfd, bell, port: port2, handler, handlerData };
-    const queued = new AbortController();
-    thread.abort = error => queued.abort(error);
-    const started = this.#piscina.run(task, { transferList: [port2], signal: queued.signal });
+    const started = this.#queue.add(() => this.#piscina.run(task, { transferList: [port2] }));
     this.#watch();
     let failure: PackedError | undefined;
     try {
       failure = await started;
-    } catch (thrown) {
-      // No worker came up, or it died in its start (or the task could not be cloned).
-      const error: unknown = queued.signal.aborted ? queued.signal.reason : thrown;
+    } catch (error) {
+      // The worker did not come up, or died in its start (or the task could not be cloned).
       const cause = this.#causeOf(thread) ?? (error instanceof Error ? error : new Error(String(error)));
       this.#forget(thread);
       throw cause;
-    } finally {
-      thread.abort = undefined;
     }
     if (failure !== undefined) {
       this.#end(thread);
@@ -147,8 +142,13 @@ export class ThreadPool {
   }
 
   #exited(id: number, code: number): void {
+    const hadTask = this.#taken.delete(id);
     const error = this.#errors.get(id) ?? deathOf(id, code);
-    if (!this.#taken.delete(id)) this.#neverUp(id, error);
+    if (!hadTask) {
+      this.#errors.delete(id);
+      this.#queue.giveUpOne(error);
+      return;
+    }
     const index = this.#threads.findIndex(({ words }) => Atomics.load(words, L.THREAD_ID) === id);
     const thread = this.#threads[index];
     if (thread === undefined || thread.dead) return;
@@ -163,19 +163,6 @@ export class ThreadPool {
       this.#options.onDeath(index, error);
     } finally {
       this.#replace(index);
-    }
-  }
-
-  /**
-   * A worker that never came up: out of fds, memory or threads. The pool keeps the task that was meant for it, for ever;
-   * which one that is it does not tell, so all that have not begun are given up.
-   */
-  #neverUp(id: number, error: Error): void {
-    this.#errors.delete(id);
-    for (const { words, dead, abort } of this.#threads) {
-      if (dead || abort === undefined) continue;
-      // It may be about to begin after all: ending it then must not find it inside koffi's loading.
-      if (Atomics.compareExchange(words, L.PHASE, L.PHASE_NEW, L.PHASE_FORBIDDEN) === L.PHASE_NEW) abort(error);
     }
   }
 

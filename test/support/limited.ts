@@ -8,6 +8,8 @@ import { ROOT } from './run.ts';
 export interface Limits {
   /** RLIMIT_NOFILE, soft and hard; 'most': as many as the machine lets. */
   readonly fds?: number | 'most';
+  /** RLIMIT_NPROC: processes and threads of the user; nothing to root. */
+  readonly tasks?: number;
   /** A user id, who has no privileges; only for root to give. */
   readonly uid?: number;
 }
@@ -48,7 +50,9 @@ export async function runLimited(
   const { fds } = limits;
   const limit = fds === undefined ? 'true' : `ulimit -n ${fds === 'most' ? '$(ulimit -Hn)' : fds}`;
   const raise = fds === 'most' ? 'for n in 1048576 200000 110000; do ulimit -n $n 2>/dev/null && break; done; ' : '';
-  const script = `${raise}${limit}; exec "$0" --expose-gc --input-type=module -e "$1"`;
+  const tasks =
+    limits.tasks === undefined ? 'true' : `{ ulimit -u ${limits.tasks} 2>&- || ulimit -p ${limits.tasks}; }`;
+  const script = `${raise}${limit} && ${tasks}; exec "$0" --expose-gc --input-type=module -e "$1"`;
   const child = spawn('sh', ['-c', script, process.execPath, PRELUDE + source], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
