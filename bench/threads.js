@@ -40,7 +40,7 @@ async function byService({ threads }, { smoke }) {
 }
 
 function sizes(smoke) {
-  return smoke ? { warmup: CHUNK, measured: CHUNK * 4 } : { warmup: PIPE_BYTES / 4, measured: PIPE_BYTES / 4 };
+  return smoke ? { warmup: CHUNK, measured: CHUNK * 4 } : { warmup: PIPE_BYTES / 4, measured: PIPE_BYTES };
 }
 
 function filled(bytes) {

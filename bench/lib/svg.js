@@ -103,7 +103,7 @@ export function goalChart(questions) {
     goals.filter(goal => goal.reached !== undefined).map(goal => ({ title, metrics, goal, score: scoreOf(goal) })),
   );
   const left = 470;
-  const span = WIDTH - left - 90;
+  const span = WIDTH - left - 130;
   const scores = rows.flatMap(({ score }) => [score.low, score.high]);
   const edge = Math.max(2, ...scores.map(score => Math.max(score, 1 / score)));
   const place = score =>
