@@ -23,7 +23,7 @@ test('no command, an unknown one, an unknown option, a name of Object.prototype:
 });
 
 test('help fits 100 columns', async () => {
-  for (const args of [['--help'], ['demo', '--help']]) {
+  for (const args of [['--help'], ['demo', '--help'], ['load', '--help']]) {
     const { stdout } = await cli(args);
     for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
   }

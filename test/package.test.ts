@@ -45,7 +45,7 @@ function start(name: string, env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNu
 test('holds built JavaScript, types and maps, and what a user should read; no tests, no sources', () => {
   const other = files.filter(file => !/^\.\/dist\/.*\.(js|d\.ts|js\.map)$/.test(file)).sort();
   expect(other).toEqual(['./CHANGELOG.md', './LICENSE', './README.md', './package.json']);
-  for (const entry of ['main/index', 'worker/index', 'shared/sys', 'main/cli']) {
+  for (const entry of ['main/index', 'main/load/index', 'worker/index', 'shared/sys', 'main/cli']) {
     for (const end of ['js', 'd.ts', 'js.map']) expect(files).toContain(`./dist/${entry}.${end}`);
   }
 });
@@ -91,6 +91,8 @@ test('a strict TypeScript program can use it, its libraries checked too', { time
     `import { Epoll, Events, EPOLLIN, WaitService, type ServiceEvent } from 'epoll-pool';
      import type { Handler } from 'epoll-pool/worker';
      import { eventfd } from 'epoll-pool/sys';
+     import { load, type LoadResult } from 'epoll-pool/load';
+     export const tested: Promise<LoadResult> = load({ url: 'http://localhost/', rate: 10, signal: AbortSignal.timeout(5) });
      export const handler: Handler = ready => { ready.post(ready.data + 1n); };
      export async function main(): Promise<number> {
        await using service = await WaitService.start({ threads: 2 });

@@ -84,15 +84,17 @@ export class Session {
     }
   }
 
-  /** Until each connection has been tried, or as long as an answer may take. */
+  /** Until each connection has been tried, or none has been opened for as long as an answer may take. */
   async #connect(): Promise<void> {
     let tried = false;
     const all = this.#fleet.openAll().finally(() => {
       tried = true;
     });
-    const until = clock() + this.#plan.timeout;
-    while (!tried && clock() < until && !this.#isAborted()) {
+    let until = clock() + this.#plan.timeout;
+    for (let open = 0; !tried && clock() < until && !this.#isAborted(); ) {
       await Promise.race([all, sleep(PACE)]);
+      if (this.#fleet.open > open) until = clock() + this.#plan.timeout;
+      open = this.#fleet.open;
       this.#tell('connecting', 0);
     }
   }
