@@ -108,7 +108,9 @@ export class Runner {
 
   /** Runs with what poll(2) said, or with what is pending. False: a handler's promise is pending. */
   #runAgain(slot: number, generation: number, answer: number): boolean {
-    const pending = this.#takePending(slot, generation);
+    // It was level-triggered when it was put on the list; taking nothing would spend the oneshot that it is now.
+    const idle = answer === DUE && claims.pendingOf(Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.CLAIM)) === 0;
+    const pending = idle ? 0 : this.#takePending(slot, generation);
     const mask = answer === DUE ? pending : answer;
     if (pending >= 0 && mask > 0) return this.#run(slot, generation, mask);
     this.#letGo(slot, generation);
