@@ -1,5 +1,5 @@
 // The soak's handler: takes what was sent, and does what it is told to do wrong.
-import { FAULT, fields, GENERATION, OVERLAPS, STRAYS, TAKEN, TOTALS } from './memory.mjs';
+import { FAULT, fields, GONE, OVERLAPS, STRAYS, TAKEN, TOTALS } from './memory.mjs';
 
 const counter = new BigUint64Array(1);
 let memory;
@@ -12,7 +12,8 @@ export default function handle(ready) {
   const i = Number(ready.data & 0xffffn);
   const generation = Number(ready.data >> 16n);
   const inside = new Int32Array(ready.state.buffer, ready.state.byteOffset, 1);
-  if (Atomics.load(memory, GENERATION + i) !== generation) Atomics.add(memory, TOTALS + STRAYS, 1);
+  // (An fd that was closed without it may have its last run begin as it is closed.)
+  if (Atomics.load(memory, GONE + i) === generation) Atomics.add(memory, TOTALS + STRAYS, 1);
   if (Atomics.exchange(inside, 0, 1) !== 0) Atomics.add(memory, TOTALS + OVERLAPS, 1);
   if (ready.read(counter) > 0) Atomics.add(memory, TAKEN + i, Number(counter[0]));
   const fault = Atomics.exchange(memory, FAULT + i, 0);

@@ -5,13 +5,15 @@ export const SENT = 0;
 export const TAKEN = FDS;
 /** The generation that is registered; 0: none. */
 export const GENERATION = 2 * FDS;
+/** The last generation whose unregister() has resolved. */
+export const GONE = 6 * FDS;
 /** What the next run is to do: 1 throw, 2 end its thread, 3 take long, 4 be async, 5 post. */
 export const FAULT = 3 * FDS;
 /** The fd, for the writers. */
 export const FD = 4 * FDS;
 /** Whether writers may write to it. */
 export const OPEN = 5 * FDS;
-export const TOTALS = 6 * FDS;
+export const TOTALS = 7 * FDS;
 /** In TOTALS: times that two threads were in one registration, and runs of a registration that is gone. */
 export const OVERLAPS = 0;
 export const STRAYS = 1;

@@ -12,6 +12,7 @@ import {
   FDS,
   fields,
   GENERATION,
+  GONE,
   OPEN,
   OVERLAPS,
   PAUSE,
@@ -100,6 +101,7 @@ async function churn(i) {
   const kept = dup(fd);
   if (random(3) > 0) {
     await service.unregister(fd);
+    Atomics.store(memory, GONE + i, memory[GENERATION + i]);
     Atomics.store(memory, GENERATION + i, 0);
     takeRest(i);
     close(kept);
