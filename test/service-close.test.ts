@@ -22,7 +22,7 @@ test('fifty services, one after another, leave no fd and no thread', async () =>
   for (let i = 0; i < 50; i++) await once();
   const opened = 50; // the eventfds, which the test closes in the end
   expect({ fds: countFds() - opened, threads: countThreads() }).toEqual(before);
-}, 60_000);
+}, 120_000);
 
 test('running handlers end first, and none starts after', async () => {
   const cells = new Cells();
