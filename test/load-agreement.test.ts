@@ -100,7 +100,9 @@ test('Connection: close: each response costs a connection, and is no error', asy
     socket.end();
   });
   agrees(await load({ url: server.url, threads: 2, connections: 6, requests: 120 }), server);
-  expect(server.connections).toBe(120);
+  // One that was opened again may find that another has sent the last request.
+  expect(server.connections).toBeGreaterThanOrEqual(120);
+  expect(server.connections).toBeLessThan(126);
 });
 
 test('a body that only the end of the connection ends', async () => {
