@@ -3,6 +3,8 @@
  * while other threads idle: as many as fit into 100 µs of the handler's measured time, beginning with one.
  */
 const TARGET_MS = 0.1;
+/** Runs this long are not to follow one another for one registration while others wait. */
+const LONG_MS = 1;
 /** How slowly one slow run is forgotten. */
 const MEMORY = 16;
 
@@ -26,6 +28,11 @@ export class BatchSize {
   /** Whether one run takes so long that another thread, if one is free, should have the next. */
   get isSlow(): boolean {
     return this.#mean > TARGET_MS;
+  }
+
+  /** Whether one run takes so long that whatever has waited longer should come first. */
+  get isLong(): boolean {
+    return this.#mean > LONG_MS;
   }
 
   /** `runs` handlers took `milliseconds` together. */

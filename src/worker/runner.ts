@@ -83,16 +83,20 @@ export class Runner {
     return true;
   }
 
-  /** One pass over what is held: runs what is due or still ready, lets go of the rest. False: a promise is pending. */
-  lookAgain(): boolean {
+  /**
+   * One pass over what is held: runs what is due or still ready, lets go of the rest. False: a promise is pending.
+   *
+   * @param othersWait the kernel had something to tell when it was last asked, and may have more
+   */
+  lookAgain(othersWait: boolean): boolean {
     const { held } = this;
     const count = held.poll();
-    const done = this.#pass(count);
+    const done = this.#pass(count, othersWait);
     held.compact();
     return done;
   }
 
-  #pass(count: number): boolean {
+  #pass(count: number, othersWait: boolean): boolean {
     const { held } = this;
     for (let i = 0; i < count; i++) {
       if (held.isGone(i)) continue;
@@ -100,7 +104,8 @@ export class Runner {
       const slot = held.take(i);
       const generation = Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.GENERATION);
       if (answer === 0) this.#letGo(slot, generation);
-      else if (answer === FOREIGN || (answer !== DUE && this.#belongsElsewhere())) this.rearm(slot, generation);
+      else if (answer === FOREIGN || (answer !== DUE && this.#belongsElsewhere(othersWait)))
+        this.rearm(slot, generation);
       else if (!this.#runAgain(slot, generation, answer)) return false;
     }
     return true;
@@ -254,9 +259,14 @@ export class Runner {
     if (!this.#isOneshot(slot)) claims.wake(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation);
   }
 
-  /** Whether another thread should have the next run: runs are slow and one is free, or too many are held here. */
-  #belongsElsewhere(): boolean {
-    return (this.#batch.isSlow && Atomics.load(this.#header, L.IDLE) > 0) || this.held.length > this.#crowd;
+  /**
+   * Whether the kernel should say when it is to run next: runs are slow and another thread is free for it, or so long that
+   * what has become ready in the meantime comes first, or too many are held here.
+   */
+  #belongsElsewhere(othersWait: boolean): boolean {
+    const { isSlow, isLong } = this.#batch;
+    const elsewhere = (isSlow && Atomics.load(this.#header, L.IDLE) > 0) || this.held.length > this.#crowd;
+    return elsewhere || (isLong && othersWait);
   }
 
   #count(field: number): void {

@@ -125,7 +125,7 @@ export class WaitLoop {
       this.#now = performance.now();
       if (this.#now - started > SLOW_MS && Atomics.load(this.#header, L.IDLE) > 0) this.#handOn();
     }
-    if (this.#runner.held.length > 0 && !this.#stopping() && !this.#runner.lookAgain()) return false;
+    if (this.#runner.held.length > 0 && !this.#stopping() && !this.#runner.lookAgain(this.#count > 0)) return false;
     const done = (this.#position.runs - runs) | 0;
     if (done > 0) {
       this.#now = performance.now();
