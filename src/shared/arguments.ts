@@ -1,5 +1,4 @@
 /** Checks of arguments, made before any system call. Each returns the value that it read, once. */
-import { types } from 'node:util';
 import { invalidType, outOfRange } from './errors.js';
 
 /** An fd, or anything that carries one. */
@@ -26,17 +25,19 @@ export function integer(value: unknown, name: string, low: number, high: number)
 
 /** A file descriptor: 0 to 2^31-1. */
 export function descriptor(fd: FdLike, name = 'fd'): number {
-  if (typeof fd === 'number') {
-    // The unsigned shift turns whatever is not such a number into one that differs.
-    if (fd >>> 0 === fd && fd <= INT32_MAX) return fd;
-    return integer(fd, name, 0, INT32_MAX);
-  }
+  if (typeof fd === 'number') return fd >>> 0 === fd && fd <= INT32_MAX ? fd : integer(fd, name, 0, INT32_MAX);
   if ((typeof fd !== 'object' && typeof fd !== 'function') || fd === null) {
     throw invalidType(name, 'a file descriptor, or an object with one as its fd', fd);
   }
   const inner: unknown = fd.fd;
   if (typeof inner !== 'number') throw invalidType(`${name}.fd`, 'a number', inner);
   return integer(inner, `${name}.fd`, 0, INT32_MAX);
+}
+
+/** A file descriptor, as a number. */
+export function rawDescriptor(fd: number): number {
+  // The unsigned shift turns whatever is not such a number into one that differs.
+  return typeof fd === 'number' && fd >>> 0 === fd && fd <= INT32_MAX ? fd : integer(fd, 'fd', 0, INT32_MAX);
 }
 
 /** An event mask, int32 or uint32; returned unsigned. */
@@ -96,26 +97,29 @@ export function options(value: unknown, name = 'options'): void {
 /** A buffer that a system call may fill or read; its length is asked of the view's own intrinsic getter. */
 export function bufferLength(view: unknown, name = 'buffer'): number {
   if (!ArrayBuffer.isView(view)) throw invalidType(name, 'a Buffer, TypedArray or DataView', view);
-  return lengthOf(view, types.isDataView(view));
+  return kindOf.call(view) === undefined ? dataViewLength(view) : ofTypedArray.call(view);
 }
 
-type Length = (this: ArrayBufferView) => number;
+type Get<T> = (this: ArrayBufferView) => T;
 
-function intrinsicLength(prototype: object): Length {
-  const get: Length | undefined = Object.getOwnPropertyDescriptor(prototype, 'byteLength')?.get;
-  if (get === undefined) throw new Error('no byteLength');
+function intrinsic<T>(prototype: object, property: 'byteLength' | typeof Symbol.toStringTag): Get<T> {
+  const get: Get<T> | undefined = Object.getOwnPropertyDescriptor(prototype, property)?.get;
+  if (get === undefined) throw new Error(`no ${String(property)}`);
   return get;
 }
 
 // A subclass, or a property of one object, can say any byteLength; the kernel would believe it.
-const ofTypedArray = intrinsicLength(Object.getPrototypeOf(Uint8Array.prototype));
-const ofDataView = intrinsicLength(DataView.prototype);
+const TypedArray: object = Object.getPrototypeOf(Uint8Array.prototype);
+const ofTypedArray = intrinsic<number>(TypedArray, 'byteLength');
+const ofDataView = intrinsic<number>(DataView.prototype, 'byteLength');
+/** The name of a typed array's class; undefined for a DataView. */
+const kindOf = intrinsic<string | undefined>(TypedArray, Symbol.toStringTag);
 
-function lengthOf(view: ArrayBufferView, isDataView: boolean): number {
+function dataViewLength(view: ArrayBufferView): number {
   try {
-    return (isDataView ? ofDataView : ofTypedArray).call(view);
+    return ofDataView.call(view);
   } catch {
-    // A DataView whose buffer was detached, or has shrunk away from under it.
+    // Its buffer was detached, or has shrunk away from under it.
     return 0;
   }
 }

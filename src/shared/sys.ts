@@ -2,7 +2,7 @@
 import * as args from './arguments.js';
 import { EAGAIN, EINTR, EpollError } from './errors.js';
 import * as sys from './syscalls.js';
-import { transfer } from './transfer.js';
+import { readInto, writeFrom } from './transfer.js';
 
 const ECONNABORTED = 103;
 
@@ -56,7 +56,7 @@ function pair(call: (out: Int32Array) => number, syscall: string): [number, numb
  * @throws EpollError EMFILE, ENFILE, ENOBUFS, ENOMEM, EBADF, EINVAL, ENOTSOCK …
  */
 export function accept(fd: number): number {
-  args.integer(fd, 'fd', 0, 0x7fff_ffff);
+  args.rawDescriptor(fd);
   for (;;) {
     const accepted = sys.accept(fd);
     if (accepted >= 0) return accepted;
@@ -71,8 +71,7 @@ export function accept(fd: number): number {
  * @throws EpollError ECONNRESET, EBADF …
  */
 export function read(fd: number, buffer: NodeJS.ArrayBufferView): number {
-  args.integer(fd, 'fd', 0, 0x7fff_ffff);
-  return transfer(sys.read, 'read', fd, buffer);
+  return readInto(args.rawDescriptor(fd), buffer);
 }
 
 /**
@@ -81,21 +80,20 @@ export function read(fd: number, buffer: NodeJS.ArrayBufferView): number {
  * @throws EpollError EPIPE, ECONNRESET, EBADF …
  */
 export function write(fd: number, buffer: NodeJS.ArrayBufferView): number {
-  args.integer(fd, 'fd', 0, 0x7fff_ffff);
-  return transfer(sys.write, 'write', fd, buffer);
+  return writeFrom(args.rawDescriptor(fd), buffer);
 }
 
 /** A second fd for the same open file (fcntl F_DUPFD_CLOEXEC), which shares its flags. @throws EpollError EBADF, EMFILE */
 export function dup(fd: number): number {
-  return checked(sys.dup(args.integer(fd, 'fd', 0, 0x7fff_ffff)), 'fcntl', fd);
+  return checked(sys.dup(args.rawDescriptor(fd)), 'fcntl', fd);
 }
 
 /** Sets O_NONBLOCK on the open file behind the fd. @throws EpollError EBADF */
 export function setNonblocking(fd: number): void {
-  checked(sys.setNonblocking(args.integer(fd, 'fd', 0, 0x7fff_ffff)), 'fcntl', fd);
+  checked(sys.setNonblocking(args.rawDescriptor(fd)), 'fcntl', fd);
 }
 
 /** close(2). @throws EpollError EBADF; EIO and the like, with the fd closed all the same */
 export function close(fd: number): void {
-  checked(sys.close(args.integer(fd, 'fd', 0, 0x7fff_ffff)), 'close', fd);
+  checked(sys.close(args.rawDescriptor(fd)), 'close', fd);
 }

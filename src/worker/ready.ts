@@ -7,8 +7,7 @@ import { invalidState, outOfRange } from '../shared/errors.js';
 import { joinWord64 } from '../shared/events.js';
 import { EPOLLEXCLUSIVE } from '../shared/flags.js';
 import * as L from '../shared/layout.js';
-import * as sys from '../shared/syscalls.js';
-import { transfer } from '../shared/transfer.js';
+import { readInto, writeFrom } from '../shared/transfer.js';
 import type { Outbox } from './outbox.js';
 
 /** What a handler is given. The object is reused: it is valid until the handler returns, or its promise settles. */
@@ -119,14 +118,14 @@ export class ReadyRegistration implements Ready {
   read(buffer: NodeJS.ArrayBufferView): number {
     this.#check();
     this.#sawEmpty = false;
-    const n = transfer(sys.read, 'read', this.#fd, buffer);
+    const n = readInto(this.#fd, buffer);
     if (n < 0) this.#sawEmpty = true;
     return n;
   }
 
   write(buffer: NodeJS.ArrayBufferView): number {
     this.#check();
-    return transfer(sys.write, 'write', this.#fd, buffer);
+    return writeFrom(this.#fd, buffer);
   }
 
   post(value: unknown): void {
