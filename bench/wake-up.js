@@ -8,19 +8,21 @@ import { join, shared, startWorker } from './lib/threads.js';
 
 /** Between the end of one wake-up and the next write, so that whoever waits is asleep. */
 const PAUSE_MS = 0.5;
+/** Wake-ups without a pause before the measured ones: V8 compiles what has run often. */
+const WARM_UPS = 10;
 
 /**
- * Writes `samples` times 8 bytes, the time in nanoseconds, each after the one before was received.
+ * Writes `samples` times 8 bytes, the time in nanoseconds, each after the one before was received; without a pause at first.
  * @param watch has what comes from the fd received, as workers/wake-up.js and the handler do
  */
 async function measure(watch, time) {
   const [from, to] = sys.socketpair();
-  const warmup = Math.ceil(time.warmup / PAUSE_MS / 2);
+  const warmup = Math.ceil((time.warmup / PAUSE_MS / 2) * WARM_UPS);
   const samples = warmup + Math.ceil(time.ms / PAUSE_MS / 2);
   const turns = shared(1);
   const latencies = new Float64Array(new SharedArrayBuffer(samples * 8));
   const close = await watch(to, turns, latencies);
-  const writer = await startWorker('wake-up', { fd: from, turns, samples, pause: PAUSE_MS });
+  const writer = await startWorker('wake-up', { fd: from, turns, warmup, samples, pause: PAUSE_MS });
   const sent = await join(writer);
   await close();
   const sorted = latencies.slice(warmup).sort();

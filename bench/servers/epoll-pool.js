@@ -1,5 +1,5 @@
 // HTTP by a service: the main thread accepts and hands over, the threads read, hash and answer.
-import { detach, EPOLLIN, EPOLLRDHUP, sys, WaitService } from '../lib/ours.js';
+import { detach, EPOLLET, EPOLLIN, EPOLLRDHUP, sys, WaitService } from '../lib/ours.js';
 import { hashes, listen, threads } from './serve.js';
 
 const service = await WaitService.start({
@@ -15,7 +15,7 @@ service.on('error', async (error, event) => {
 });
 listen(
   socket => {
-    service.register(detach(socket), { events: EPOLLIN | EPOLLRDHUP });
+    service.register(detach(socket), { events: EPOLLIN | EPOLLRDHUP | EPOLLET });
   },
   { pauseOnConnect: true },
 );

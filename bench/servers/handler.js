@@ -1,4 +1,5 @@
-// The handler of servers/epoll-pool.js: one read, one answer.
+// The handler of servers/epoll-pool.js: edge-triggered, one read and one answer a run.
+import { EPOLLRDHUP } from '../lib/ours.js';
 import { digestOf, HEAD } from './answer.js';
 
 const request = Buffer.alloc(16_384);
@@ -10,12 +11,16 @@ export function setup(data) {
 }
 
 export default function handle(ready) {
-  const n = ready.read(request);
-  if (n < 0) return;
-  if (n === 0) {
-    ready.close();
-    return;
+  for (;;) {
+    const n = ready.read(request);
+    if (n < 0) return;
+    if (n === 0) {
+      ready.close();
+      return;
+    }
+    answer.latin1Write(digestOf(request.subarray(0, n), hashes), HEAD.length);
+    if (ready.write(answer) !== answer.length) throw new Error('no room for an answer');
+    // All that was there, and no end yet: whatever comes now is another edge.
+    if (n < request.length && (ready.events & EPOLLRDHUP) === 0) return;
   }
-  answer.latin1Write(digestOf(request.subarray(0, n), hashes), HEAD.length);
-  if (ready.write(answer) !== answer.length) throw new Error('no room for an answer');
 }

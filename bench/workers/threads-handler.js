@@ -1,6 +1,6 @@
 // The handler of threads.js.
 import { shared } from '../lib/threads.js';
-import { hashChain } from './hash.js';
+import { hashTimes } from './hash.js';
 
 let buffer = Buffer.alloc(0);
 let hashes = 1;
@@ -15,7 +15,7 @@ export default function hash(ready) {
   const n = ready.read(buffer);
   if (n < 0) return;
   if (n > 0) {
-    hashChain(buffer, hashes);
+    hashTimes(buffer, hashes);
     Atomics.add(counts, 0, 1);
     return;
   }

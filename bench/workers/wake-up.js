@@ -2,14 +2,14 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { sys } from '../lib/ours.js';
 
-const { fd, turns, samples, pause } = workerData;
+const { fd, turns, warmup, samples, pause } = workerData;
 const time = new BigInt64Array(1);
 const never = new Int32Array(new SharedArrayBuffer(4));
 let sent = 0;
 
 parentPort.postMessage('ready');
 for (; sent < samples; sent++) {
-  Atomics.wait(never, 0, 0, pause);
+  if (sent >= warmup) Atomics.wait(never, 0, 0, pause);
   time[0] = process.hrtime.bigint();
   sys.write(fd, time);
   if (Atomics.wait(turns, 0, sent, 5000) === 'timed-out') break;
