@@ -25,12 +25,17 @@ test('process.exit() in the Worker', async () => {
   expect(await owner.ended()).toBe(4);
 });
 
-test.each([1, 2, 8])('it is terminated, with %i threads that wait', async threads => {
-  const owner = thread(SERVICE, { threads });
-  expect(await owner.message(20_000)).toBe(5n);
-  const from = performance.now();
-  await within(owner.worker.terminate(), 20_000);
-  expect(performance.now() - from).toBeLessThan(4000); // 1.5 s, and the noise of a busy machine
+test.each([1, 2, 8])('it is terminated, with %i threads that wait: over within 1.5 s', async threads => {
+  const times: number[] = [];
+  // The best of several, because the machine may be busy.
+  while (times.length < 4 && !times.some(ms => ms < 1500)) {
+    const owner = thread(SERVICE, { threads });
+    expect(await owner.message(20_000)).toBe(5n);
+    const from = performance.now();
+    await within(owner.worker.terminate(), 20_000);
+    times.push(performance.now() - from);
+  }
+  expect(Math.min(...times)).toBeLessThan(1500);
 });
 
 test('process.exit() of the process whose Worker owns a service', async () => {
