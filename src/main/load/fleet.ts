@@ -8,6 +8,7 @@ import { release, seize } from '../../shared/load/owner.js';
 import { close } from '../../shared/sys.js';
 import type { WaitService } from '../service.js';
 import { type Connector, codeOf } from './connector.js';
+import { OPENING } from './limits.js';
 import type { Tally } from './tally.js';
 
 const EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -67,11 +68,14 @@ export class Fleet {
 
   /** Resolves once each has been tried; those that failed are tried again meanwhile. */
   async openAll(): Promise<void> {
-    await Promise.all(
-      this.#all.map(async connection => {
+    let next = 0;
+    // As many at a time as the connector makes: ten thousand that wait for it take more memory than all the connections.
+    const lane = async (): Promise<void> => {
+      for (let connection = this.#all[next++]; connection !== undefined; connection = this.#all[next++]) {
         if (!(await this.#attempt(connection))) this.#retry(connection);
-      }),
-    );
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(OPENING, this.#all.length) }, lane));
   }
 
   /** Hands all that are open to the threads. */
