@@ -59,7 +59,8 @@ function chart(title: string, about: string, svg: string): string {
   return svg === '' ? '' : `<section><h2>${title} <span>${about}</span></h2><div class="chart">${svg}</div></section>`;
 }
 
-function percentiles({ latency: it }: LoadResult): string {
+function percentiles({ latency: it, responses }: LoadResult): string {
+  if (responses === 0) return '';
   const names = ['min', 'p50', 'p75', 'p90', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
   const values = [it.min, it.p50, it.p75, it.p90, it.p99, it.p999, it.max, it.mean, it.stddev];
   return `<section>${table(names.map(n), [values.map(value => n(time(value)))])}</section>`;
