@@ -65,6 +65,22 @@ test('aborted while a server does not answer, or before it begins', async () => 
   expect(getEventListeners(signal, 'abort')).toEqual([]);
 });
 
+test('aborted while it waits for the last answers of an open loop, with more requests due', async () => {
+  const server = await httpServer(() => {});
+  const controller = new AbortController();
+  const result = await load({
+    url: server.url,
+    connections: 2,
+    rate: 100,
+    duration: 200,
+    timeout: '1h',
+    signal: controller.signal,
+    onProgress: ({ phase }) => phase === 'finishing' && controller.abort(),
+  });
+  expect(result).toMatchObject({ interrupted: true, requests: 2, responses: 0, errorCount: 0 });
+  expect(result.duration).toBeLessThan(20_000);
+});
+
 test('progress: phases in order, figures that only grow', async () => {
   const server = await httpServer();
   const seen: LoadProgress[] = [];
