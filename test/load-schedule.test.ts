@@ -35,7 +35,7 @@ test('ticks are whole nanoseconds, at most 10,000 a second', () => {
 
 test('each request is taken once, and not before it is due', () => {
   const schedule = new Schedule(planSchedule(1000));
-  expect([schedule.take(1), schedule.isDue(1)]).toEqual([-1, false]);
+  expect([schedule.take(1), schedule.isDue(1), schedule.missed(1)]).toEqual([-1, false, 0]);
   schedule.begin(0);
   expect([schedule.take(0), schedule.take(0.5), schedule.take(2), schedule.take(2), schedule.take(2)]).toEqual([
     0, -1, 1, 2, -1,

@@ -97,7 +97,9 @@ export class Session {
       tried = true;
     });
     let until = clock() + this.#plan.timeout;
-    for (let open = 0; !tried && clock() < until && !this.#isAborted(); ) {
+    // An attempt fails when it has taken that long: one at least is seen to, if none succeeds.
+    const isKnown = () => this.#fleet.open > 0 || this.#tally.errorCount > 0;
+    for (let open = 0; !tried && !(clock() >= until && isKnown()) && !this.#isAborted(); ) {
       await Promise.race([all, sleep(PACE)]);
       if (this.#fleet.open > open) until = clock() + this.#plan.timeout;
       open = this.#fleet.open;

@@ -103,6 +103,7 @@ export class Schedule {
 
   /** How many were due before `end`, and nobody took. */
   missed(end: number): number {
+    if (this.taken < 0) return 0;
     const { tick, perTick, start, total } = this.#plan;
     const ticks = Math.ceil((end - (start[0] ?? 0)) / tick - 1e-9); // those at 0, 1 … ticks - 1
     const due = Math.min(total[0] ?? 0, Math.ceil(Math.max(0, ticks) * perTick - 1e-6));
