@@ -21,6 +21,8 @@ const QUESTIONS = [
   'control',
   'threads',
   'start-close',
+  'load',
+  'load-held',
 ];
 
 const { values, positionals } = parseArgs({

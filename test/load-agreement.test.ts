@@ -45,6 +45,7 @@ test.each<[string, Omit<LoadOptions, 'url'>]>([
   const result = await load({ threads: 2, url: server.url, ...options });
   agrees(result, server);
   expect(result.statuses).toEqual({ 200: server.requests });
+  if (options.rate !== undefined && options.requests === undefined) expect(server.requests).toBe(200);
   if (options.requests !== undefined) expect(server.requests).toBe(options.requests);
   expect(server.connections).toBe(result.settings.connections);
 });

@@ -15,6 +15,7 @@ test('warm-up: requests are sent, and not counted', async () => {
     const result = await load({ url: server.url, connections: 4, warmup, duration: 300, ...(rate && { rate }) });
     expect(result).toMatchObject({ errorCount: 0, responses: result.requests });
     expect(result.requests).toBeLessThan(server.requests);
+    if (rate) expect(server.requests).toBe(350);
     expect(result.histogram.count).toBe(result.requests);
     expect(result.duration).toBeGreaterThanOrEqual(300);
     if (rate) expect(result.requests).toBe(150);
@@ -62,6 +63,22 @@ test('aborted while a server does not answer, or before it begins', async () => 
   const signal = AbortSignal.abort();
   await expect(load({ url: server.url, signal })).rejects.toMatchObject({ name: 'AbortError' });
   expect(getEventListeners(signal, 'abort')).toEqual([]);
+});
+
+test('aborted while it waits for the last answers of an open loop, with more requests due', async () => {
+  const server = await httpServer(() => {});
+  const controller = new AbortController();
+  const result = await load({
+    url: server.url,
+    connections: 2,
+    rate: 100,
+    duration: 200,
+    timeout: '1h',
+    signal: controller.signal,
+    onProgress: ({ phase }) => phase === 'finishing' && controller.abort(),
+  });
+  expect(result).toMatchObject({ interrupted: true, requests: 2, responses: 0, errorCount: 0 });
+  expect(result.duration).toBeLessThan(20_000);
 });
 
 test('progress: phases in order, figures that only grow', async () => {

@@ -1,6 +1,8 @@
 /** Servers that are not there, reset, stall or talk nonsense: counted by kind, never a hang or a crash. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { type LoadOptions, load } from 'epoll-pool/load';
-import { expect, test, vi } from 'vitest';
+import { expect, onTestFinished, test, vi } from 'vitest';
 import { httpServer, OK, rawServer, unusedPort } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -27,6 +29,28 @@ test('a host that does not exist', async () => {
   const result = await load({ url: 'http://does-not-exist.invalid/', connections: 3, requests: 10, timeout: '2s' });
   expect(result.errors.connect).toBeGreaterThan(0);
   expect(Object.keys(result.errorDetails)[0]).toMatch(/^connect (ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/);
+});
+
+test('a server that does not even accept: connect, after the timeout', async () => {
+  // What it does not accept waits in its queue, which holds two; after that nobody is answered.
+  const program = `const server = require('net').createServer().listen({ port: 0, host: '127.0.0.1', backlog: 1 }, () => {
+    require('fs').writeSync(1, String(server.address().port));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50_000);
+  });`;
+  const child = spawn(process.execPath, ['-e', program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  onTestFinished(() => {
+    child.kill('SIGKILL');
+  });
+  const [port] = await once(child.stdout, 'data');
+  const url = `http://127.0.0.1:${port}/`;
+  const some = await load({ url, connections: 6, requests: 10, timeout: 300 });
+  expect(some.errors.connect + some.errors.timeout).toBe(10);
+  for (const rate of [undefined, 100]) {
+    const none = await load({ url, connections: 6, duration: '1s', timeout: 300, ...(rate && { rate }) });
+    expect(none).toMatchObject({ requests: 0, responses: 0, warnings: ['No connection could be opened.'] });
+    expect(none.errors.connect).toBeGreaterThan(0);
+    expect(Object.keys(none.errorDetails)).toEqual(['connect ETIMEDOUT']);
+  }
 });
 
 test.each(LOOPS)('%s: a server that resets each request', async (_name, options) => {

@@ -77,18 +77,50 @@ test('the rate is kept, however slowly the server answers, while connections are
     setTimeout(() => reply(OK), 100);
   });
   const result = await load({ url: server.url, threads: 2, connections: 200, rate: 300, duration: '2s' });
-  // Those due in the last instants may find the end before their turn.
-  expect(result.requests).toBeGreaterThanOrEqual(594);
-  expect(result.requests).toBeLessThanOrEqual(600);
+  expect(result).toMatchObject({ requests: 600, responses: 600, errorCount: 0 });
   expect(result.latency.p50).toBeGreaterThan(98);
   expect(result.latency.p50).toBeLessThan(100 + SLACK);
+});
+
+test('what was due before the end is sent and waited for, though the server stands still at the end', async () => {
+  const from = { stop: 0 };
+  const server = await httpServer(({ index, reply }) => {
+    if (index === 150) from.stop = performance.now();
+    const rest = index < 150 ? 0 : 800 - (performance.now() - from.stop);
+    if (rest > 0) setTimeout(() => reply(OK), rest);
+    else reply(OK);
+  });
+  const result = await load({ url: server.url, threads: 2, connections: 4, rate: 200, duration: '1s' });
+  expect(result).toMatchObject({ requests: 200, responses: 200, errorCount: 0 });
+  expect(result.duration).toBeGreaterThan(1450);
+  expect(result.latency.max).toBeGreaterThan(750);
+  expect(server.requests).toBe(200);
+});
+
+test('a server that never answers again: what was due is sent for as long as an answer may take, not longer', async () => {
+  const server = await httpServer(({ index, reply }) => index < 50 && reply(OK));
+  const begun = performance.now();
+  const { errors, ...result } = await load({
+    url: server.url,
+    connections: 2,
+    rate: 100,
+    duration: '1s',
+    timeout: 500,
+  });
+  expect(performance.now() - begun).toBeLessThan(15_000);
+  expect(result.responses).toBe(50);
+  expect(result.requests).toBe(50 + errors.timeout);
+  // Two at a time, each for half a second, from half a second before the end to half a second after it.
+  expect(errors.timeout).toBeGreaterThanOrEqual(2);
+  expect(errors.timeout).toBeLessThanOrEqual(6);
+  expect(result.warnings.join()).toContain('requests that were due were never sent');
 });
 
 test('a rate that the server cannot keep up with is said', async () => {
   const server = await httpServer(({ reply }) => {
     setTimeout(() => reply(OK), 50);
   });
-  const result = await load({ url: server.url, connections: 2, rate: 400, duration: '1s' });
+  const result = await load({ url: server.url, connections: 2, rate: 400, duration: '1s', timeout: '1s' });
   expect(result.requests).toBeLessThan(100);
   expect(result.warnings.join()).toContain('requests that were due were never sent');
   expect(result.latency.max).toBeGreaterThan(500);

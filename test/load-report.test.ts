@@ -54,6 +54,7 @@ test('the table of a run', () => {
   for (const value of [latency.p50, latency.p75, latency.p90, latency.p99, latency.p999, latency.max]) {
     expect(text).toContain(` ${time(value)}`);
   }
+  expect(text).toMatch(/^Over time {3}█{12} {2}500 to 500 requests\/s\n {12}█{12} {2}425 kB to 425 kB a second$/m);
   expect(text).toMatch(/^Status {4}2xx 6,000\nErrors {4}none$/m);
   expect(text).toMatch(/^1 +█{24} +51\.7% {2}busy 75\.0%$/m);
   expect(text).toMatch(/^alpha +75\.0% {2}of 2 processors {2}user 12 s, system 6 s$/m);
@@ -68,6 +69,17 @@ test('the table of a run that went wrong', () => {
   expect(text.indexOf('900 × status 404')).toBeLessThan(text.indexOf('2 × reset ECONNRESET'));
   expect(text).toContain('\n! The generator was the bottleneck.\n');
   expect(text).toContain('\n! Interrupted after 12 s.\n');
+});
+
+test('responses are counted by class, and by code where that says more; what happened when is drawn from 0', () => {
+  const series = { interval: 1000, responses: [0, 250, 500], bytes: [1e6, 3e6, 0], errors: [0, 0, 0] };
+  const hosts = [{ ...hostOf(), duration: 3000 }];
+  const text = reportText(sample({ statuses: { 200: 5990, 204: 10, 404: 1 }, series, hosts }));
+  expect(text).toMatch(/^Status {4}2xx 6,000 {3}4xx 1\n {10}200 5,990 {3}204 10 {3}404 1\n/m);
+  expect(text).toMatch(/^Over time {3}▁▅█ {2}0 to 500 requests\/s\n {12}▃█▁ {2}0 B to 3 MB a second$/m);
+  expect(reportText(sample({ series: { interval: 1000, responses: [5], bytes: [5], errors: [0] } }))).not.toContain(
+    'Over',
+  );
 });
 
 test('the table of several machines', () => {
@@ -137,7 +149,12 @@ test('the page has the figures', () => {
     expect(html).toContain(text);
   }
   expect(html).toContain('2 s to 3 s: 500 requests/s, 3 errors');
-  expect(html.match(/class="error"/g)).toHaveLength(2);
+  expect(html).toContain('2 s to 3 s: 425 kB/s');
+  expect(html).toContain(
+    `<td class="n">${time(failing.latency.p75)}</td><td class="n">${time(failing.latency.p90)}</td>`,
+  );
+  // Two intervals with errors, marked in both charts over time.
+  expect(html.match(/class="error"/g)).toHaveLength(4);
   expect(html).toContain(`p99: ${time(failing.latency.p99)}</title>`);
   expect(html).toContain(`max: ${time(failing.latency.max)}</title>`);
   expect(reportHtml(sample())).toContain('<p class="none">none</p>');

@@ -9,8 +9,14 @@ import { planSchedule, Schedule } from '../dist/shared/load/schedule.js';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-test.each([0.1, 1, 3, 999, 10_000, 12_345, 250_000, 1e8])('%d requests a second are due in a second', rate => {
+function begun(rate: number): Schedule {
   const schedule = new Schedule(planSchedule(rate));
+  schedule.begin(0);
+  return schedule;
+}
+
+test.each([0.1, 1, 3, 999, 10_000, 12_345, 250_000, 1e8])('%d requests a second are due in a second', rate => {
+  const schedule = begun(rate);
   const seconds = Math.max(1, 10 / rate);
   expect(schedule.dueAt(0)).toBe(0);
   const due = schedule.dueAt(Math.round(rate * seconds));
@@ -29,12 +35,38 @@ test('ticks are whole nanoseconds, at most 10,000 a second', () => {
 
 test('each request is taken once, and not before it is due', () => {
   const schedule = new Schedule(planSchedule(1000));
+  expect([schedule.take(1), schedule.isDue(1), schedule.missed(1)]).toEqual([-1, false, 0]);
+  schedule.begin(0);
   expect([schedule.take(0), schedule.take(0.5), schedule.take(2), schedule.take(2), schedule.take(2)]).toEqual([
     0, -1, 1, 2, -1,
   ]);
   expect(schedule.isDue(2.9)).toBe(false);
   expect(schedule.isDue(3)).toBe(true);
   expect(schedule.missed(5)).toBe(2);
+});
+
+test.each([
+  [300, 0, 2000, 0, 600],
+  [500, 400, 300, 200, 150],
+  [7777, 1500, 10_000, 11_666, 77_770],
+  [9999.5, 0, 3_600_000, 0, 35_998_200],
+  [12_345, 100, 1000, 1235, 12_345],
+  [1e8, 10, 1000, 1_000_000, 100_000_000],
+  [0.5, 0, 3000, 0, 2],
+  [3, 0, 1, 0, 1],
+])('%d a second, %d ms of warm-up, %d ms: %d and exactly %d, however late', (rate, warmup, duration, before, total) => {
+  const plan = planSchedule(rate);
+  const schedule = new Schedule(plan);
+  const from = schedule.limit(rate, warmup, duration);
+  schedule.begin(0);
+  expect(from).toBe(schedule.dueAt(before));
+  if (before > 0 && rate < 10_000) expect(schedule.dueAt(before - 1)).toBeLessThan(from);
+  const last = before + total - 1;
+  expect(schedule.dueAt(last)).toBeLessThan((from + duration) * (1 + 5e-6));
+  Atomics.store(plan.taken, 0, BigInt(last));
+  expect([schedule.left, schedule.isDue(1e9), schedule.missed(1e9)]).toEqual([1, true, 1]);
+  expect([schedule.take(1e9), schedule.take(1e9)]).toEqual([schedule.dueAt(last), -1]);
+  expect([schedule.left, schedule.isDue(1e9), schedule.missed(1e9)]).toEqual([0, false, 0]);
 });
 
 test('the queue gives each connection to one of many threads, and loses none', async () => {

@@ -2,11 +2,13 @@
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { connect } from 'node:net';
+import * as http from 'node:http';
+import { connect, createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
+import { unusedPort } from './support/load-server.ts';
 import { ROOT } from './support/run.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-user-'));
@@ -36,6 +38,10 @@ function example(name: string): string {
   const block = readme.split('```').find(part => part.startsWith(`js\n// ${name}`));
   expect(block).toBeDefined();
   return (block ?? '').slice('js\n'.length);
+}
+
+function recipe(): string {
+  return readFileSync(join(ROOT, 'docs', 'load-on-kubernetes.md'), 'utf8');
 }
 
 function start(name: string, env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNullStreams {
@@ -83,6 +89,84 @@ test("the README's server hashes what it is sent", async () => {
   } finally {
     child.kill();
   }
+});
+
+/** The command as npm installs it. */
+function command(...args: string[]): ChildProcessWithoutNullStreams {
+  return spawn(process.execPath, [join(modules, 'epoll-pool', 'dist', 'main', 'cli.js'), ...args], {
+    cwd: folder,
+    timeout: 20_000,
+  });
+}
+
+async function listening(server: Server): Promise<number> {
+  server.listen(0);
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+  });
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}
+
+test("the README's load test passes", async () => {
+  symlinkSync(join(ROOT, 'node_modules', 'vitest'), join(modules, 'vitest'));
+  const source = example('latency.test.mjs').replaceAll('8080', String(await unusedPort()));
+  // This machine may stand still for longer than a server should.
+  writeFileSync(join(folder, 'latency.test.mjs'), source.replace('toBeLessThan(50)', 'toBeLessThan(5000)'));
+  const args = [join(ROOT, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', folder, '--testTimeout', '25000'];
+  const child = spawn(process.execPath, args, { cwd: folder, timeout: 28_000 });
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  expect(output).toContain('1 passed');
+  expect(code).toBe(0);
+});
+
+test("the README's protocol", async () => {
+  writeFileSync(join(folder, 'lines.mjs'), example('lines.mjs'));
+  const port = await listening(createServer(socket => socket.on('error', () => {}).pipe(socket)));
+  const child = command('load', '--protocol', 'lines.mjs', '-n', '500', '--json', `tcp://localhost:${port}`);
+  const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  expect(JSON.parse(output)).toMatchObject({ requests: 500, responses: 500, errorCount: 0 });
+  expect(code).toBe(0);
+});
+
+test('the script of the Kubernetes Job prints a result and nothing else; those of several pods merge', async () => {
+  const [, block = ''] = /- \|\n([\s\S]*?)\n {10}resources:/.exec(recipe()) ?? [];
+  const script = block
+    .replaceAll(/^ {14}/gm, '')
+    .replace('5s', '100ms')
+    .replace('60s', '300ms')
+    .replace('5000', '500');
+  expect(script).toContain('--warmup 100ms --duration 300ms');
+  mkdirSync(join(modules, '.bin'), { recursive: true });
+  symlinkSync(join('..', 'epoll-pool', 'dist', 'main', 'cli.js'), join(modules, '.bin', 'epoll-pool'));
+  const bin = join(folder, 'bin');
+  mkdirSync(bin);
+  const pods = async (npm: string, index: number): Promise<[log: string, code: unknown]> => {
+    writeFileSync(join(bin, 'npm'), `#!/bin/sh\necho added 3 packages\n${npm}\n`, { mode: 0o755 });
+    const target = index === 0 ? url : `${url}missing`;
+    const env = { ...process.env, PATH: `${bin}:${process.env.PATH}`, START: '0', TARGET: target };
+    const child = spawn('sh', ['-c', `exec 2>&1\n${script}`], { cwd: folder, env, timeout: 20_000 });
+    const [log, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+    return [log, code];
+  };
+  const server = http.createServer((request, response) => {
+    response.statusCode = request.url === '/' ? 200 : 404;
+    response.end();
+  });
+  const url = `http://127.0.0.1:${await listening(server)}/`;
+  const logs = [await pods('exit 0', 0), await pods('exit 0', 1)];
+  const files = logs.map(([log, code], i) => {
+    expect(code).toBe(0);
+    expect(JSON.parse(log)).toMatchObject({ responses: 150, errorCount: i === 0 ? 0 : 150 });
+    writeFileSync(join(folder, `${i}.json`), log);
+    return `${i}.json`;
+  });
+  const merge = command('merge', '--json', ...files);
+  const [merged, [code]] = await Promise.all([text(merge.stdout), once(merge, 'exit')]);
+  expect(JSON.parse(merged)).toMatchObject({ responses: 300, statuses: { 200: 150, 404: 150 } });
+  expect(code).toBe(1);
+  expect((await pods('exit 1', 0))[1]).toBe(2);
 });
 
 test('a strict TypeScript program can use it, its libraries checked too', { timeout: 60_000 }, () => {

@@ -19,6 +19,7 @@ const SMOKE = { warmup: 20, ms: 60, smoke: true };
  *   contestants: [{ name, ours?, run, nodeArgs? }], peers first: run(case, { warmup, ms, smoke }) => { values, sent, received }, or inC()
  *   goals: see goals.js
  *   time: { warmup, ms }, milliseconds; 300 and 600 unless told
+ *   rounds: 5 unless told
  */
 export async function question(url, question) {
   const file = fileURLToPath(url);
@@ -38,7 +39,7 @@ export async function question(url, question) {
     const kase = question.cases.find(({ name }) => name === flags.case);
     return report(run, kase, { ms: Number(flags.ms), warmup: Number(flags.warmup), smoke: flags.smoke });
   }
-  const rounds = Number(flags.rounds ?? (flags.smoke ? 1 : ROUNDS));
+  const rounds = Number(flags.rounds ?? (flags.smoke ? 1 : (question.rounds ?? ROUNDS)));
   const result = await measure(file, question, rounds, flags.smoke);
   if (flags.json !== undefined) writeFileSync(flags.json, JSON.stringify(result));
   printQuestion(result);

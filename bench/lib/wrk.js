@@ -19,6 +19,11 @@ async function wrk(port, connections, ms) {
   const args = ['-t1', `-c${connections}`, `-d${seconds}s`, `http://127.0.0.1:${port}/`];
   const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+  return parseWrk(output);
+}
+
+/** @param {string} output of wrk's */
+export function parseWrk(output) {
   const rate = Number(/Requests\/sec:\s+([\d.]+)/.exec(output)?.[1]);
   const received = Number(/(\d+) requests in/.exec(output)?.[1]);
   // Neither line is there unless something went wrong. What was on its way when wrk ended is in neither count.

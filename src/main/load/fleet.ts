@@ -5,9 +5,11 @@ import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
 import { release, seize } from '../../shared/load/owner.js';
+import { Schedule } from '../../shared/load/schedule.js';
 import { close } from '../../shared/sys.js';
 import type { WaitService } from '../service.js';
 import { type Connector, codeOf } from './connector.js';
+import { OPENING } from './limits.js';
 import type { Tally } from './tally.js';
 
 const EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -38,6 +40,7 @@ export class Fleet {
   readonly #connector: Connector;
   readonly #tally: Tally;
   readonly #timeout: number;
+  readonly #schedule: Schedule | undefined;
   readonly #pauses = new Set<NodeJS.Timeout>();
   #started = false;
   #ended = false;
@@ -55,6 +58,7 @@ export class Fleet {
     this.#connector = connector;
     this.#tally = tally;
     this.#timeout = timeout;
+    this.#schedule = board.schedule && new Schedule(board.schedule);
     this.#all = Array.from({ length: connections }, (_, id) => ({
       id,
       at: id * board.stride,
@@ -67,17 +71,21 @@ export class Fleet {
 
   /** Resolves once each has been tried; those that failed are tried again meanwhile. */
   async openAll(): Promise<void> {
-    await Promise.all(
-      this.#all.map(async connection => {
+    let next = 0;
+    // As many at a time as the connector makes: ten thousand that wait for it take more memory than all the connections.
+    const lane = async (): Promise<void> => {
+      for (let connection = this.#all[next++]; connection !== undefined; connection = this.#all[next++]) {
         if (!(await this.#attempt(connection))) this.#retry(connection);
-      }),
-    );
+      }
+    };
+    await Promise.all(Array.from({ length: Math.min(OPENING, this.#all.length) }, lane));
   }
 
-  /** Hands all that are open to the threads. */
-  start(): void {
+  /** Hands all that are open to the threads; resolves once they have them. */
+  async start(): Promise<void> {
     this.#started = true;
-    for (const connection of this.#all) if (connection.fd >= 0) this.#register(connection);
+    const open = this.#all.filter(({ fd }) => fd >= 0);
+    await Promise.all(open.map(connection => this.#register(connection)));
   }
 
   async #attempt(connection: Connection): Promise<boolean> {
@@ -96,7 +104,7 @@ export class Fleet {
       records[connection.at + B.SERVED] = 0;
       records[connection.at + B.STATE] = B.OPEN;
       this.open++;
-      if (this.#started) this.#register(connection);
+      if (this.#started) void this.#register(connection);
       return true;
     } catch (error) {
       if (!this.#ended) this.#refused(codeOf(error));
@@ -139,14 +147,17 @@ export class Fleet {
     if (this.#ended) return false;
     const { records, times } = this.#board;
     if ((records[at + B.UNDER_WAY] ?? 0) > 0) return true;
-    return clock() < (times[B.END] ?? 0) && !B.isSpent(this.#board);
+    if (B.isSpent(this.#board)) return false;
+    const now = clock();
+    return now < (times[B.END] ?? 0) || (now < (times[B.DEADLINE] ?? 0) && (this.#schedule?.left ?? 0) > 0);
   }
 
-  #register(connection: Connection): void {
-    const { fd, id } = connection;
-    this.#service.register(fd, { events: EVENTS, data: id + B.FIRST_DATA }).catch(error => {
+  async #register({ fd, id }: Connection): Promise<void> {
+    try {
+      await this.#service.register(fd, { events: EVENTS, data: id + B.FIRST_DATA });
+    } catch (error) {
       this.#service.emit('error', error);
-    });
+    }
   }
 
   /** A handler has done with its connection. */
@@ -188,7 +199,7 @@ export class Fleet {
       records[connection.at + B.DOOMED] = 0;
       connection.closing = false;
       this.#letGo(connection);
-      if (!this.#ended) this.#register(connection);
+      if (!this.#ended) void this.#register(connection);
       return;
     }
     this.#closeAlone(connection);

@@ -23,7 +23,8 @@ export interface LoadOptions {
   readonly requests?: number;
   /**
    * Requests a second in all, sent when they are due whether or not the server keeps up (an open loop); latency counts from
-   * when they were due. Without it each connection sends when it is answered.
+   * when they were due. With `duration` exactly as many become due as that makes; those that find every connection busy are
+   * sent later, even after the end, until `timeout` has passed. Without `rate` each connection sends when it is answered.
    */
   readonly rate?: number;
   /** Default GET, or POST with a body. */

@@ -1,8 +1,9 @@
 /** The charts of a report: throughput over time, and the latency curve. */
 
 import { Histogram, type PercentilePoint } from '../../shared/load/histogram.js';
-import { compact, number, time } from './format.js';
-import { intervalSeconds, type LoadResult } from './result.js';
+import { bytes, compact, number, time } from './format.js';
+import type { LoadResult } from './result.js';
+import { type Slot, slotsOf } from './slots.js';
 import {
   axes,
   escaped,
@@ -19,7 +20,7 @@ import {
 const FRAME: Frame = { width: 920, height: 290, left: 70, right: 24, top: 36, bottom: 28 };
 const X = [FRAME.left, FRAME.width - FRAME.right] as const;
 const Y = [FRAME.height - FRAME.bottom, FRAME.top] as const;
-/** More points than that are not told apart; neighbours are put together. */
+/** More points than that are not told apart. */
 const MOST_POINTS = 240;
 /** From here on a linear scale would press all but the last percent flat. */
 const LOG_FROM = 12;
@@ -29,48 +30,53 @@ function svg(label: string, content: string): string {
   return `<svg ${size} role="img" aria-label="${escaped(label)}">${content}</svg>`;
 }
 
-interface Slot {
-  /** Milliseconds from the start. */
-  readonly begin: number;
-  readonly end: number;
-  readonly rate: number;
-  readonly errors: number;
-}
-
-/** The series in at most MOST_POINTS slots. */
-function slotsOf(result: LoadResult): Slot[] {
-  const { interval, responses, errors } = result.series;
-  const group = Math.max(1, Math.ceil(responses.length / MOST_POINTS));
-  const slots: Slot[] = [];
-  for (let from = 0; from < responses.length; from += group) {
-    let [count, failed, seconds] = [0, 0, 0];
-    for (let i = from; i < Math.min(from + group, responses.length); i++) {
-      count += responses[i] ?? 0;
-      failed += errors[i] ?? 0;
-      seconds += intervalSeconds(result, i);
-    }
-    const begin = from * interval;
-    slots.push({ begin, end: begin + seconds * 1000, rate: count / seconds, errors: failed });
-  }
-  // A last sliver of an interval says nothing about the rate.
-  const [last, before] = [slots.at(-1), slots.at(-2)];
-  if (last && before && last.errors === 0 && last.end - last.begin < (before.end - before.begin) / 4) slots.pop();
-  return slots;
-}
-
 /** Requests a second over time; intervals with errors are marked below. Empty for less than two intervals. */
 export function throughputChart(result: LoadResult): string {
-  const slots = slotsOf(result);
+  return timeChart(result, {
+    label: 'Requests per second over time',
+    axis: 'requests/s',
+    asked: result.settings.rate,
+    value: slot => slot.rate,
+    tick: compact,
+    text: ({ rate, errors }) => `${number(rate)} requests/s${errors > 0 ? `, ${number(errors)} errors` : ''}`,
+  });
+}
+
+/** Bytes received a second over time, in the same way. */
+export function bytesChart(result: LoadResult): string {
+  return timeChart(result, {
+    label: 'Bytes per second over time',
+    axis: 'bytes/s',
+    asked: 0,
+    value: slot => slot.bytes,
+    tick: bytes,
+    text: slot => `${bytes(slot.bytes)}/s`,
+  });
+}
+
+/** What of the series is drawn. */
+interface Quantity {
+  readonly label: string;
+  readonly axis: string;
+  /** Drawn as a line of its own; 0: none. */
+  readonly asked: number;
+  value(slot: Slot): number;
+  tick(value: number): string;
+  text(slot: Slot): string;
+}
+
+function timeChart(result: LoadResult, { label, axis, asked: rate, value, tick, text }: Quantity): string {
+  const slots = slotsOf(result, MOST_POINTS);
   const end = slots.at(-1)?.end ?? 0;
   if (slots.length < 2) return '';
-  const { rate } = result.settings;
-  const ticks = linearTicks(Math.max(rate, ...slots.map(slot => slot.rate)), 4);
+  const ticks = linearTicks(Math.max(rate, ...slots.map(value)), 4);
   const x = linear([0, end], X);
   const y = linear([0, ticks.at(-1) ?? 1], Y);
   const middle = (slot: Slot) => x((slot.begin + slot.end) / 2);
-  const points = slots.map(slot => [middle(slot), y(slot.rate)] as const);
+  const points = slots.map(slot => [middle(slot), y(value(slot))] as const);
+  const high = (slot: Slot | undefined) => y(slot === undefined ? 0 : value(slot));
   // The line spans the whole axis: the first and last slots reach to its ends.
-  const line = path([[X[0], y(slots[0]?.rate ?? 0)], ...points, [X[1], y(slots.at(-1)?.rate ?? 0)]]);
+  const line = path([[X[0], high(slots[0])], ...points, [X[1], high(slots.at(-1))]]);
   const asked =
     rate > 0
       ? `<line class="asked" x1="${X[0]}" x2="${X[1]}" y1="${round(y(rate))}" y2="${round(y(rate))}"/>` +
@@ -83,21 +89,20 @@ export function throughputChart(result: LoadResult): string {
       slot => `<rect class="error" x="${round(x(slot.begin))}" y="${Y[0] - 4}" width="${width(x, slot)}" height="4"/>`,
     );
   const hover = slots.map(slot => {
-    const failed = slot.errors > 0 ? `, ${number(slot.errors)} errors` : '';
-    const title = `${time(slot.begin)} to ${time(slot.end)}: ${number(slot.rate)} requests/s${failed}`;
+    const title = `${time(slot.begin)} to ${time(slot.end)}: ${text(slot)}`;
     return (
       `<g class="hit"><rect x="${round(x(slot.begin))}" y="${Y[1]}" width="${width(x, slot)}" height="${Y[0] - Y[1]}"/>` +
-      `<circle cx="${round(middle(slot))}" cy="${round(y(slot.rate))}" r="4"/><title>${escaped(title)}</title></g>`
+      `<circle cx="${round(middle(slot))}" cy="${round(y(value(slot)))}" r="4"/><title>${escaped(title)}</title></g>`
     );
   });
   const frame = axes(
     FRAME,
     timeTicks(end).map(ms => [x(ms), ms === 0 ? '0' : time(ms)] satisfies Tick),
-    ticks.map(tick => [y(tick), compact(tick)] satisfies Tick),
-    'requests/s',
+    ticks.map(at => [y(at), tick(at)] satisfies Tick),
+    axis,
   );
   return svg(
-    'Requests per second over time',
+    label,
     `${frame}<path class="area" d="${line}L${X[1]} ${Y[0]}L${X[0]} ${Y[0]}Z"/><path class="line" d="${line}"/>` +
       `${asked}${marks.join('')}${hover.join('')}`,
   );

@@ -1,6 +1,6 @@
 /** A result as one page of HTML: nothing is fetched, nothing runs. */
 import { bytes, number, percent, remarks, settingsLine, time } from './format.js';
-import { latencyChart, throughputChart } from './report-charts.js';
+import { bytesChart, latencyChart, throughputChart } from './report-charts.js';
 import { STYLE } from './report-style.js';
 import { cpuShare, type LoadResult } from './result.js';
 import { escaped } from './svg.js';
@@ -25,7 +25,9 @@ ${remarks(result)
   .map(text => `<p class="note">${escaped(text)}</p>`)
   .join('\n')}
 ${chart('Throughput', 'requests per second over time', throughputChart(result))}
+${chart('Transfer', 'bytes received per second over time', bytesChart(result))}
 ${chart('Latency', 'by percentile; the last ones stretched', latencyChart(result))}
+${percentiles(result)}
 <div class="pair">
 ${statuses(result)}
 ${errors(result)}
@@ -55,6 +57,13 @@ function tiles(result: LoadResult): string {
 
 function chart(title: string, about: string, svg: string): string {
   return svg === '' ? '' : `<section><h2>${title} <span>${about}</span></h2><div class="chart">${svg}</div></section>`;
+}
+
+function percentiles({ latency: it, responses }: LoadResult): string {
+  if (responses === 0) return '';
+  const names = ['min', 'p50', 'p75', 'p90', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
+  const values = [it.min, it.p50, it.p75, it.p90, it.p99, it.p999, it.max, it.mean, it.stddev];
+  return `<section>${table(names.map(n), [values.map(value => n(time(value)))])}</section>`;
 }
 
 interface Cell {

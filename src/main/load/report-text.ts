@@ -2,8 +2,11 @@
 import { columns, type Paint, plain, printable } from '../../shared/terminal.js';
 import { bytes, number, percent, remarks, settingsLine, time } from './format.js';
 import { cpuShare, ERROR_KINDS, type LoadResult, statusClasses } from './result.js';
+import { slotsOf } from './slots.js';
 
 const BAR = 24;
+const BARS = '▁▂▃▄▅▆▇█';
+const MOST_BARS = 40;
 /** Details beyond these add nothing that a reader could take in. */
 const MOST_DETAILS = 8;
 const MOST_THREADS = 32;
@@ -13,6 +16,7 @@ export function reportText(result: LoadResult, paint: Paint = plain): string {
   return [
     heading(result, paint),
     throughput(result, paint),
+    overTime(result, paint),
     latency(result, paint),
     outcome(result, paint),
     shares(result, paint),
@@ -39,6 +43,26 @@ function throughput(result: LoadResult, paint: Paint): string {
     .join('\n');
 }
 
+/** The series as bars of one character, from 0 to the highest. */
+function overTime(result: LoadResult, paint: Paint): string {
+  const slots = slotsOf(result, MOST_BARS);
+  if (slots.length < 2) return '';
+  const line = (values: number[], unit: (value: number) => string): string => {
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    const bars = values.map(value => BARS[Math.round((value / Math.max(high, 1e-9)) * (BARS.length - 1))]).join('');
+    return `${paint('cyan', bars)}  ${unit(low)} to ${unit(high)}`;
+  };
+  const requests = line(
+    slots.map(slot => slot.rate),
+    number,
+  );
+  const transfer = line(
+    slots.map(slot => slot.bytes),
+    bytes,
+  );
+  return `Over time   ${requests} requests/s\n            ${transfer} a second`;
+}
+
 function latency({ latency: it }: LoadResult, paint: Paint): string {
   const names = ['Latency', 'p50', 'p75', 'p90', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
   const values = ['', it.p50, it.p75, it.p90, it.p99, it.p999, it.max, it.mean, it.stddev];
@@ -50,10 +74,13 @@ function latency({ latency: it }: LoadResult, paint: Paint): string {
 function outcome(result: LoadResult, paint: Paint): string {
   const classes = Object.entries(statusClasses(result.statuses)).sort();
   const codes = Object.entries(result.statuses).sort();
-  const statuses = (codes.length > classes.length ? codes : classes).map(
-    ([name, count]) => `${printable(name)} ${number(count)}`,
-  );
-  const lines = statuses.length === 0 ? [] : [`Status    ${statuses.slice(0, MOST_DETAILS).join('   ')}`];
+  const listed = (counts: Array<[string, number]>) =>
+    counts
+      .slice(0, MOST_DETAILS)
+      .map(([name, count]) => `${printable(name)} ${number(count)}`)
+      .join('   ');
+  const lines = classes.length === 0 ? [] : [`Status    ${listed(classes)}`];
+  if (codes.length > classes.length) lines.push(`          ${listed(codes)}`);
   if (result.errorCount === 0) return [...lines, `Errors    ${paint('green', 'none')}`].join('\n');
   const kinds = ERROR_KINDS.filter(kind => result.errors[kind] > 0).map(
     kind => `${kind} ${number(result.errors[kind])}`,

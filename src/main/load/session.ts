@@ -19,6 +19,10 @@ import { warnings } from './warnings.js';
 const PACE = 20;
 /** How often progress is told; the shortest interval of the series is as long. */
 const INTERVAL = 100;
+/** From the making of an open loop's timer to its first expiry, and how exactly that must be known, in milliseconds. */
+const LEAD = 10;
+const PRECISION = 0.05;
+const ATTEMPTS = 20;
 /** How long the threads have to end; they do nothing that takes time, but a module of the user's may. */
 const CLOSE_MS = 1000;
 
@@ -34,6 +38,7 @@ export class Session {
   readonly #service: WaitService;
   readonly #tally: Tally;
   readonly #fleet: Fleet;
+  readonly #schedule: Schedule | undefined;
   readonly #signal: AbortSignal | undefined;
   readonly #onProgress: ((progress: LoadProgress) => void) | undefined;
   readonly #begun = clock();
@@ -59,6 +64,7 @@ export class Session {
     this.#signal = signal;
     this.#onProgress = onProgress;
     this.#tally = new Tally(board);
+    this.#schedule = board.schedule && new Schedule(board.schedule);
     const connector = new Connector(plan.target, plan.timeout);
     this.#fleet = new Fleet(board, plan.connections, plan.timeout, service, connector, this.#tally);
     this.#before = this.#usage();
@@ -91,7 +97,9 @@ export class Session {
       tried = true;
     });
     let until = clock() + this.#plan.timeout;
-    for (let open = 0; !tried && clock() < until && !this.#isAborted(); ) {
+    // An attempt fails when it has taken that long: one at least is seen to, if none succeeds.
+    const isKnown = () => this.#fleet.open > 0 || this.#tally.errorCount > 0;
+    for (let open = 0; !tried && !(clock() >= until && isKnown()) && !this.#isAborted(); ) {
       await Promise.race([all, sleep(PACE)]);
       if (this.#fleet.open > open) until = clock() + this.#plan.timeout;
       open = this.#fleet.open;
@@ -110,23 +118,41 @@ export class Session {
   }
 
   async #drive(): Promise<void> {
-    const { times, schedule } = this.#board;
-    const { warmup, duration } = this.#plan;
-    const start = clock();
-    this.#started = start + warmup;
-    times[B.COUNT_FROM] = this.#started;
-    times[B.END] = this.#started + duration;
-    this.#before = this.#usage();
-    if (schedule !== undefined) {
-      schedule.start[0] = start;
-      // Rounded up to a whole nanosecond there: what is whole must stay what it is.
-      this.#timer = timerfd(0, schedule.tick - 0.25e-6);
-    }
-    this.#fleet.start();
-    if (this.#timer >= 0) {
+    const { schedule } = this.#board;
+    const { rate, warmup, duration } = this.#plan;
+    if (schedule === undefined || this.#schedule === undefined) {
+      this.#start(clock() + warmup);
+      void this.#fleet.start();
+    } else {
+      // The first requests are due once all connections are there for them.
+      await this.#fleet.start();
+      const first = this.#arm(schedule.tick);
+      this.#start(first + this.#schedule.limit(rate, warmup, duration));
+      this.#schedule.begin(first);
       await this.#service.register(this.#timer, { events: EPOLLIN | EPOLLET, data: B.TIMER_DATA });
     }
     await this.#watch();
+  }
+
+  /** The timer of an open loop. @returns when it expires first: as late as it is later, every request would be */
+  #arm(tick: number): number {
+    for (let attempt = 1; ; attempt++) {
+      const before = clock();
+      // Rounded up to a whole nanosecond there: what is whole must stay what it is.
+      this.#timer = timerfd(LEAD, tick - 0.25e-6);
+      if (clock() - before < PRECISION || attempt === ATTEMPTS) return before + LEAD;
+      close(this.#timer);
+    }
+  }
+
+  /** @param from when counting begins */
+  #start(from: number): void {
+    const { times } = this.#board;
+    this.#started = from;
+    times[B.COUNT_FROM] = from;
+    times[B.END] = from + this.#plan.duration;
+    times[B.DEADLINE] = from + this.#plan.duration + this.#plan.timeout;
+    this.#before = this.#usage();
   }
 
   async #watch(): Promise<void> {
@@ -168,6 +194,7 @@ export class Session {
   /** At once: what is under way is not waited for. */
   #stop(now: number): void {
     this.#board.times[B.END] = Math.min(now, this.#board.times[B.END] ?? now);
+    this.#board.times[B.DEADLINE] = now;
     this.#ended = Math.max(now, this.#started);
     this.#tally.sample(now - this.#started);
   }
@@ -177,9 +204,14 @@ export class Session {
   }
 
   #isOver(now: number): boolean {
+    const { times, requests } = this.#board;
     if (this.#tally.underWay > 0) return false;
-    if (now >= (this.#board.times[B.END] ?? 0)) return true;
-    return B.isSpent(this.#board) && this.#tally.sum(B.REQUESTS) + this.#tally.refused >= this.#board.requests;
+    if (now >= (times[B.DEADLINE] ?? 0)) return true;
+    if (B.isSpent(this.#board)) return this.#tally.sum(B.REQUESTS) + this.#tally.refused >= requests;
+    if (now < (times[B.END] ?? 0)) return false;
+    // What a thread has taken it is going to send.
+    const schedule = this.#schedule;
+    return schedule === undefined || (schedule.left <= 0 && schedule.taken === this.#tally.sum(B.BEGUN));
   }
 
   #tell(phase: LoadProgress['phase'], elapsed: number): void {
@@ -219,7 +251,7 @@ export class Session {
   #result(): LoadResult {
     const plan = this.#plan;
     const tally = this.#tally;
-    const { schedule, times } = this.#board;
+    const { times } = this.#board;
     const cpu = process.cpuUsage(this.#before.cpu);
     const duration = Math.max(0, this.#ended - this.#started);
     const threads = this.#shares();
@@ -260,7 +292,7 @@ export class Session {
       warnings: [],
       histogram: tally.histogram().toJSON(),
     });
-    const missed = schedule === undefined ? 0 : new Schedule(schedule).missed(Math.min(times[B.END] ?? 0, this.#ended));
+    const missed = this.#schedule?.missed(Math.min(times[B.END] ?? 0, this.#ended)) ?? 0;
     const facts = { missed, late: tally.sum(B.LATE), connected: this.#started !== this.#begun, gaveUp: this.#gaveUp };
     return { ...result, warnings: warnings(result, facts) };
   }

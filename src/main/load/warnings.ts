@@ -1,6 +1,6 @@
 /** What makes the figures of a load test doubtful, in sentences. */
 import { number, percent } from './format.js';
-import type { LoadResult } from './result.js';
+import { cpuShare, type LoadResult } from './result.js';
 
 /** Busier than this on average, the threads were what was measured. */
 const BUSY = 0.9;
@@ -22,12 +22,19 @@ export function warnings(result: LoadResult, { missed, late, connected, gaveUp }
   const found: string[] = [];
   if (!connected && !result.interrupted) found.push('No connection could be opened.');
   if (gaveUp) found.push('Ended early: no connection could be opened any more.');
-  const { duration, threads, requests } = result;
+  const { duration, threads, requests, hosts } = result;
   const busy = threads.reduce((sum, thread) => sum + thread.busy, 0) / Math.max(1, duration * threads.length);
   if (busy > BUSY) {
     found.push(
       `The load generator was the bottleneck: its threads were busy ${percent(Math.min(1, busy))} of the time. ` +
         'More threads, or more machines, may get more out of the server.',
+    );
+  }
+  const used = Math.max(0, ...hosts.map(cpuShare));
+  if (busy <= BUSY && used > BUSY) {
+    found.push(
+      `The load generator was the bottleneck: it used ${percent(Math.min(1, used))} of its processors' time. ` +
+        'More processors, or more machines, may get more out of the server.',
     );
   }
   if (late > requests * SHARE) {

@@ -8,9 +8,11 @@ import { planSchedule, type SchedulePlan } from './schedule.js';
 // ---- times, by clock() ------------------------------------------------------------------------------------
 /** Requests sent (or due) from then on are counted. */
 export const COUNT_FROM = 0;
-/** None is sent from then on. */
+/** A closed loop sends none from then on; in an open loop no more become due. */
 export const END = 1;
-const TIMES = 2;
+/** An open loop sends until then what was due before the end. */
+export const DEADLINE = 2;
+const TIMES = 3;
 
 // ---- a thread's counts: doubles that it alone writes ------------------------------------------------------
 /** Requests begun and responses completed, those of the warm-up too: what is between them is under way. */

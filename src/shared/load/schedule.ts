@@ -9,15 +9,17 @@ const FASTEST = 10_000;
 /** The clocks of two threads may differ so much, in milliseconds: a request is not to wait a whole tick for it. */
 const SLACK = 0.005;
 
-/** Two doubles are fixed, one is set when the test starts. */
+/** The first two are fixed, `start` and `total` are set when the test starts. */
 export interface SchedulePlan {
   /** Milliseconds, a whole number of nanoseconds. */
   readonly tick: number;
   readonly perTick: number;
-  /** Of the requests that were taken so far. */
+  /** How many requests were taken so far; -1 before the beginning. */
   readonly taken: BigInt64Array;
   /** When the first is due. */
   readonly start: Float64Array;
+  /** How many become due in all. */
+  readonly total: Float64Array;
 }
 
 /** @param rate requests a second */
@@ -26,8 +28,9 @@ export function planSchedule(rate: number): SchedulePlan {
   return {
     tick: Math.round((perTick * 1e9) / rate) / 1e6,
     perTick,
-    taken: new BigInt64Array(new SharedArrayBuffer(8)),
+    taken: new BigInt64Array(new SharedArrayBuffer(8)).fill(-1n),
     start: new Float64Array(new SharedArrayBuffer(8)),
+    total: new Float64Array(new SharedArrayBuffer(8)).fill(Number.POSITIVE_INFINITY),
   };
 }
 
@@ -40,33 +43,70 @@ export class Schedule {
     this.#slack = Math.min(SLACK, plan.tick / 4);
   }
 
+  /**
+   * Says how many there are: those of the warm-up, and behind them exactly those of the duration.
+   *
+   * @param warmup in milliseconds, as `duration` @returns milliseconds from the beginning until the first that counts is due
+   */
+  limit(rate: number, warmup: number, duration: number): number {
+    // By number: ticks are rounded, and a time would cut one off, or let one more in.
+    const within = (ms: number): number => Math.ceil((ms * rate) / 1000 - 1e-6);
+    this.#plan.total[0] = within(warmup) + within(duration);
+    return this.#after(within(warmup));
+  }
+
+  /** @param from when the first is due, by clock() */
+  begin(from: number): void {
+    const { start, taken } = this.#plan;
+    start[0] = from;
+    // From here on threads take them, and see whatever was written before.
+    Atomics.store(taken, 0, 0n);
+  }
+
+  #after(k: number): number {
+    const { tick, perTick } = this.#plan;
+    return tick * Math.floor(k / perTick + 1e-9);
+  }
+
   /** When request `k` (from 0) is due. */
   dueAt(k: number): number {
-    const { tick, perTick, start } = this.#plan;
-    return (start[0] ?? 0) + tick * Math.floor(k / perTick + 1e-9);
+    return (this.#plan.start[0] ?? 0) + this.#after(k);
   }
 
   /** Whether one is due that nobody has taken. */
   isDue(now: number): boolean {
-    return this.dueAt(Number(Atomics.load(this.#plan.taken, 0))) <= now + this.#slack;
+    const k = this.taken;
+    return k >= 0 && k < (this.#plan.total[0] ?? 0) && this.dueAt(k) <= now + this.#slack;
   }
 
-  /** Takes the next request: when it was due, or -1 if it is not due yet. */
+  /** Takes the next request: when it was due, or -1 if it is not due yet, or there are no more. */
   take(now: number): number {
-    const { taken } = this.#plan;
+    const { taken, total } = this.#plan;
     for (;;) {
       const k = Atomics.load(taken, 0);
+      if (k < 0n || Number(k) >= (total[0] ?? 0)) return -1;
       const due = this.dueAt(Number(k));
       if (due > now + this.#slack) return -1;
       if (Atomics.compareExchange(taken, 0, k, k + 1n) === k) return due;
     }
   }
 
+  /** How many were taken so far. */
+  get taken(): number {
+    return Number(Atomics.load(this.#plan.taken, 0));
+  }
+
+  /** How many become due in all, and nobody has taken. */
+  get left(): number {
+    return (this.#plan.total[0] ?? 0) - this.taken;
+  }
+
   /** How many were due before `end`, and nobody took. */
   missed(end: number): number {
-    const { tick, perTick, start, taken } = this.#plan;
+    if (this.taken < 0) return 0;
+    const { tick, perTick, start, total } = this.#plan;
     const ticks = Math.ceil((end - (start[0] ?? 0)) / tick - 1e-9); // those at 0, 1 … ticks - 1
-    const due = Math.ceil(Math.max(0, ticks) * perTick - 1e-6);
-    return Math.max(0, due - Number(Atomics.load(taken, 0)));
+    const due = Math.min(total[0] ?? 0, Math.ceil(Math.max(0, ticks) * perTick - 1e-6));
+    return Math.max(0, due - this.taken);
   }
 }

@@ -51,7 +51,7 @@ export class OpenLoop {
     do {
       this.#queued = false;
       const now = clock();
-      if (now >= (times[B.END] ?? 0)) break;
+      if (now >= (times[B.DEADLINE] ?? 0)) break;
       while (this.#schedule.isDue(now)) {
         const id = this.#idle.pop();
         if (id < 0) break;
@@ -79,12 +79,11 @@ export class OpenLoop {
   fill(id: number, at: number, now: number): void {
     const records = this.#records;
     const { times, pipelining } = this.#board;
-    const end = times[B.END] ?? 0;
-    if (now >= end) return;
+    if (now >= (times[B.DEADLINE] ?? 0)) return;
     while ((records[at + B.UNDER_WAY] ?? 0) < pipelining) {
       const due = this.#schedule.take(now);
       if (due < 0) break;
-      if (due >= end || (due >= (times[B.COUNT_FROM] ?? 0) && !B.takeRequest(this.#board))) return;
+      if (due >= (times[B.COUNT_FROM] ?? 0) && !B.takeRequest(this.#board)) return;
       if (this.#dispatching && now - due > LATE_MS) this.#ledger.late();
       this.#ledger.begin(at, due, now);
     }

@@ -1,0 +1,115 @@
+// The server that load generators are measured against: nginx, which counts the requests itself.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Skip } from './contestant.js';
+import { pinned, SERVER_CPU } from './cpus.js';
+
+const PATIENCE_MS = 5000;
+const COUNT = '/count';
+const ANSWER = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n';
+
+export const hasNginx = spawnSync('nginx', ['-v']).error === undefined;
+
+/**
+ * One nginx worker process, or, for a smoke run without nginx, a server in this process.
+ *
+ * @param {number} connections how many it must be able to hold
+ * @returns {Promise<{url: string, requests: () => Promise<number>, stop: () => Promise<void>}>} requests: how many have come
+ */
+export async function startTarget(connections, { smoke }) {
+  if (hasNginx) return startNginx(connections);
+  if (smoke) return startStandIn();
+  throw new Skip('nginx is not installed');
+}
+
+async function startNginx(connections) {
+  const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-nginx-'));
+  const port = await freePort();
+  writeFileSync(join(folder, 'nginx.conf'), configuration(folder, port, connections));
+  const nginx = pinned(SERVER_CPU, ['nginx', '-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')]);
+  // A shell between, that ends nginx when this process ends, however it does.
+  const child = spawn('sh', ['-c', '"$@" & read _; kill $!; wait $!', 'sh', ...nginx], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+  });
+  const ended = once(child, 'exit');
+  const url = `http://127.0.0.1:${port}`;
+  const target = {
+    url: `${url}/`,
+    requests: async () => {
+      const status = await (await fetch(url + COUNT)).text();
+      return Number(/^ *\d+ +\d+ +(\d+)/m.exec(status)?.[1]);
+    },
+    stop: async () => {
+      child.stdin.end();
+      await ended;
+      rmSync(folder, { recursive: true });
+    },
+  };
+  for (const until = performance.now() + PATIENCE_MS; ; await sleep(5)) {
+    if (await target.requests().then(Number.isInteger, () => false)) return target;
+    if (performance.now() > until) throw new Error('nginx does not answer');
+  }
+}
+
+function configuration(folder, port, connections) {
+  // With less than a sixteenth to spare it closes connections that are idle.
+  const most = Math.ceil(connections * 1.1) + 100;
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  return `daemon off;
+pid ${folder}/nginx.pid;
+error_log stderr error;
+worker_processes 1;
+worker_rlimit_nofile ${most + 100};
+events { worker_connections ${most}; }
+http {
+  access_log off;
+  default_type text/plain;
+  keepalive_requests 1000000000;
+  keepalive_timeout 1h;
+  ${temporary.map(name => `${name}_temp_path ${folder}/${name};`).join(' ')}
+  server {
+    listen 127.0.0.1:${port} backlog=4096;
+    location / { return 200 "hello\\n"; }
+    location = ${COUNT} { stub_status; }
+  }
+}
+`;
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function startStandIn() {
+  let requests = 0;
+  const sockets = new Set();
+  const server = createServer({ noDelay: true }, socket => {
+    sockets.add(socket);
+    socket.on('error', () => {});
+    socket.on('data', () => {
+      requests++;
+      socket.write(ANSWER);
+    });
+  });
+  server.listen({ port: 0, host: '127.0.0.1', backlog: 4096 });
+  await once(server, 'listening');
+  return {
+    url: `http://127.0.0.1:${server.address().port}/`,
+    requests: async () => requests,
+    stop: async () => {
+      server.close();
+      for (const socket of sockets) socket.destroy();
+      await once(server, 'close');
+    },
+  };
+}

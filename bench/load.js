@@ -1,0 +1,73 @@
+// The load tester beside wrk and autocannon: how many requests a second one core of generator gets out of nginx.
+import { setTimeout as sleep } from 'node:timers/promises';
+import { canPin } from './lib/cpus.js';
+import { generators, startGenerator } from './lib/generators.js';
+import { inCases } from './lib/goals.js';
+import { hasNginx, startTarget } from './lib/nginx.js';
+import { question } from './lib/question.js';
+
+const PATIENCE_MS = 20_000;
+
+const cases = [64, 1000].flatMap(connections =>
+  [1, 2].map(threads => {
+    const name = `${connections} connections, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
+    return { name, connections, threads, fds: 2000, smoke: connections === 64 && threads === 2 };
+  }),
+);
+
+/** The server's own count, between two moments of a run: no generator is asked how fast it was. */
+const by = name => async (kase, time) => {
+  const { connections, threads } = kase;
+  const { warmup, ms } = time;
+  const { url, requests, stop } = await startTarget(connections, time);
+  try {
+    const generator = startGenerator(generators[name], { url, connections, threads, warmup });
+    await begun(requests, connections);
+    // What is compiled already need not be warmed up.
+    if (name !== 'wrk') await sleep(warmup);
+    const from = { at: performance.now(), count: await requests() };
+    await sleep(ms);
+    const count = (await requests()) - from.count;
+    const rate = (count / (performance.now() - from.at)) * 1000;
+    const { p99, sent = count, received = count } = await generator.end();
+    return { values: { rate, p99 }, sent, received };
+  } finally {
+    await stop();
+  }
+};
+
+/** Resolves once each connection can have sent something: from then on it is the requests that take the time. */
+async function begun(requests, connections) {
+  const until = performance.now() + PATIENCE_MS;
+  while ((await requests()) < connections * 2) {
+    if (performance.now() > until) throw new Error('the generator does not begin');
+    await sleep(5);
+  }
+}
+
+const ours = { ours: 'epoll-pool' };
+const cores = canPin ? 'one core for it and one for the generator' : 'server and generator share all cores';
+
+await question(import.meta.url, {
+  name: 'load',
+  title: 'The load tester',
+  text: `GET over keep-alive connections to ${hasNginx ? 'nginx' : 'a stand-in for nginx'}, one worker process; ${cores}; requests as the server counts them`,
+  time: { warmup: 500, ms: 400 },
+  // Each needs its time to start: more would take longer than all other questions.
+  rounds: 3,
+  metrics: {
+    rate: { unit: 'requests/s', better: 'higher' },
+    p99: { title: 'latency p99, as told', unit: 'ms', better: 'lower' },
+  },
+  cases,
+  contestants: [
+    { name: 'wrk', run: by('wrk') },
+    { name: 'autocannon', run: by('autocannon') },
+    { name: 'epoll-pool', ours: true, run: by('epoll-pool') },
+  ],
+  goals: [
+    ...inCases(cases, { ...ours, metric: 'rate', peer: 'wrk', atLeast: 1 }),
+    ...inCases(cases, { ...ours, metric: 'rate', peer: 'autocannon', atLeast: 2 }),
+    ...inCases(cases, { ...ours, metric: 'p99', peer: 'wrk' }),
+  ],
+});
