@@ -1,6 +1,6 @@
 // `npm run test:node -- 22 24 26`: the whole suite on other versions of Node, which come as npm packages.
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,6 +15,8 @@ if (versions.length === 0) {
 const results = versions.map(version => {
   const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-node-'));
   try {
+    // Some tests run it as another user.
+    chmodSync(folder, 0o755);
     const name = `node-linux-${process.arch}`;
     const install = ['install', '--silent', '--no-save', '--prefix', folder, `${name}@${version}`];
     if (run('npm', install, process.env) !== 0) return `${version}: could not be installed`;

@@ -4,7 +4,7 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
-import { runLimited } from './support/limited.ts';
+import { obstacleTo, runLimited } from './support/limited.ts';
 
 /** A user id that nothing else on the machine is likely to run under. */
 const UID = 64_123;
@@ -17,7 +17,8 @@ const FEW_WATCHES = 300_000;
 function obstacle(path: string): string | undefined {
   if (!process.env.EPOLL_POOL_TEST_SYSCTLS)
     return 'lowers a sysctl of the whole machine: EPOLL_POOL_TEST_SYSCTLS=1 runs it';
-  if (process.getuid?.() !== 0) return 'needs root';
+  const reason = obstacleTo(UID);
+  if (reason !== undefined) return reason;
   try {
     writeFileSync(path, readFileSync(path, 'latin1'));
   } catch (error) {
@@ -147,7 +148,8 @@ test('ENFILE: the error names fs.file-max; the service goes on', async context =
 });
 
 test('no thread to be had: start() rejects, the process and its services go on', async context => {
-  if (process.getuid?.() !== 0) return context.skip('needs root');
+  const reason = obstacleTo(UID + 1);
+  if (reason !== undefined) return context.skip(reason);
   const result = await runLimited(
     { uid: UID + 1, tasks: 40 },
     `

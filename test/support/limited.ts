@@ -1,5 +1,5 @@
 /** Runs a module's source in a child process under the machine's limits, as another user if need be. */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
@@ -39,6 +39,14 @@ async function until(condition, ms = 10_000) {
 }
 countFds();
 `;
+
+/** Why a child cannot run as that user; undefined: it can. Folders on the way may be the owner's alone. */
+export function obstacleTo(uid: number): string | undefined {
+  if (process.getuid?.() !== 0) return 'needs root';
+  const args = ['--input-type=module', '-e', "await import('epoll-pool')"];
+  const { status, error } = spawnSync(process.execPath, args, { cwd: ROOT, uid, gid: uid, timeout: 20_000 });
+  return status === 0 ? undefined : `another user cannot run the package from this folder: ${error ?? status}`;
+}
 
 /** @param onText is told what the child prints, as it comes; the child is killed after `milliseconds` */
 export async function runLimited(
