@@ -1,6 +1,6 @@
 /** process.exit() at any moment during start(): never an abort, never a hang. */
 import { expect, test } from 'vitest';
-import { run } from './support/run.ts';
+import { ended, run, startFile } from './support/run.ts';
 
 const ROUNDS = 50;
 
@@ -29,3 +29,15 @@ test('fifty moments', async () => {
     }
   }
 }, 120_000);
+
+test('threads load no ES module by require(): one that is ended in the middle of that aborts the process', async () => {
+  const source = `
+    import { WaitService } from 'epoll-pool';
+    const handler = 'data:text/javascript,export default () => {}';
+    const service = await WaitService.start({ threads: 2, handler });
+    await service.close();
+    process.stdout.write('closed');
+  `;
+  const { result } = startFile(['--trace-require-module=all', '--input-type=module', '-e', source]);
+  expect(await result).toEqual(ended('closed'));
+});

@@ -63,7 +63,7 @@ export class ThreadPool {
       dead: true,
     }));
     this.#piscina = new Piscina({
-      filename: new URL('../worker/thread.js', import.meta.url).href,
+      filename: new URL('../worker/entry.cjs', import.meta.url).href,
       minThreads: 0, // a dead worker is not replaced by the pool, but by the next start task
       maxThreads: plan.threads,
       idleTimeout: Number.POSITIVE_INFINITY,

@@ -1,4 +1,4 @@
-/** What piscina runs in each thread of the pool: loads the handler, returns, and goes on in the wait loop. */
+/** The start task of each thread of the pool: loads the handler, returns, and goes on in the wait loop. */
 import type { MessagePort } from 'node:worker_threads';
 import { threadId } from 'node:worker_threads';
 import { type PackedError, packError } from '../shared/error-transfer.js';
