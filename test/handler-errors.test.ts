@@ -1,7 +1,7 @@
 /** A throw (or rejection) is one 'error' event with the event of the run, and rests the registration until modify(). */
-import { EPOLLET, EPOLLIN, EPOLLONESHOT, EpollError } from 'epoll-pool';
+import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT, EpollError } from 'epoll-pool';
 import { expect, test } from 'vitest';
-import { eventfd, signal } from './support/fds.ts';
+import { eventfd, pipe, signal } from './support/fds.ts';
 import { ended, run } from './support/run.ts';
 import { type Failure, module, quiet, start, until } from './support/service.ts';
 import { within } from './support/within.ts';
@@ -89,6 +89,13 @@ test.each(['Symbol("s")', '() => {}', 'Object.create(null)', 'new Proxy({}, { ge
     expect((await failureOf(`throw ${value}`)).error.message).not.toBe('');
   },
 );
+
+test('what ready.read() throws is the EpollError that the handler imports', async () => {
+  const { service, messages } = await start({ handler: new URL('fixtures/refused-read.mjs', import.meta.url) });
+  await service.register(pipe().writable, { events: EPOLLOUT });
+  await until(() => messages.length === 1, 'what it caught');
+  expect(messages).toEqual([[true, 'EBADF']]);
+});
 
 test('an EpollError is an EpollError here too', async () => {
   const { error, event } = await failureOf('ready.read(new Uint8Array(4))');
