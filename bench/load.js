@@ -57,7 +57,7 @@ await question(import.meta.url, {
   rounds: 3,
   metrics: {
     rate: { unit: 'requests/s', better: 'higher' },
-    p99: { title: 'latency p99, as told', unit: 'ms', better: 'lower' },
+    p99: { title: "latency p99, by wrk's reckoning", unit: 'ms', better: 'lower' },
   },
   cases,
   contestants: [

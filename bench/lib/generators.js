@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import { Skip } from './contestant.js';
 import { CLIENT_CPU, pinned } from './cpus.js';
 import { hasWrk, parseWrk } from './wrk.js';
+import { p99AsWrk } from './wrk-latency.js';
 
 /** Longer than any round: they are interrupted. */
 const LONG = '60s';
@@ -41,8 +42,13 @@ export const generators = {
       return [process.execPath, COMMAND, 'load', '--json', ...sizes, url];
     },
     result(output) {
-      const { latency, errorCount, errors, responses } = JSON.parse(output);
-      return { p99: latency.p99, sent: responses + errorCount - errors.status, received: responses - errors.status };
+      const result = JSON.parse(output);
+      const { errorCount, errors, responses } = result;
+      return {
+        p99: p99AsWrk(result),
+        sent: responses + errorCount - errors.status,
+        received: responses - errors.status,
+      };
     },
   },
 };
