@@ -1,6 +1,7 @@
 // Builds dist/ from src/: a clean folder, the compiler, the threads' module in one file, and an executable bit for the command.
 import { spawnSync } from 'node:child_process';
 import { chmodSync, rmSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
@@ -22,5 +23,11 @@ async function bundle(file) {
     external: id => id.endsWith('/errors.js'),
     makeAbsoluteExternalsRelative: true,
   });
-  await threads.write({ file, format: 'esm', sourcemap: true });
+  const { output } = await threads.write({ file, format: 'esm', sourcemap: true });
+  const entry = fileURLToPath(new URL(`../${file}`, import.meta.url));
+  // What stands beside it is in it now, and nothing else imports it; its types may be a user's.
+  for (const path of output[0].moduleIds.filter(id => id !== entry && dirname(id) === dirname(entry))) {
+    rmSync(path);
+    rmSync(`${path}.map`);
+  }
 }
