@@ -1,6 +1,10 @@
 /** When the handler cannot be loaded, start() rejects with that very error and leaves nothing behind. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { WaitService } from 'epoll-pool';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { countFds, countThreads } from './support/fds.ts';
 import { ended, run } from './support/run.ts';
 import { module } from './support/service.ts';
@@ -51,6 +55,21 @@ test.each(cases)('%s', async (_what, handler, error) => {
   expect(found).toMatchObject(rest);
   if (message !== undefined) expect(found).toHaveProperty('message', expect.stringMatching(message));
   expect({ fds: countFds(), threads: countThreads() }).toEqual(before);
+});
+
+test('threads that are still reading their files leave none of them open', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-test-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const imports = ['first.mjs', 'second.mjs', 'third.mjs'];
+  for (const file of imports) writeFileSync(join(folder, file), '// a line\n'.repeat(20_000));
+  const handler = pathToFileURL(join(folder, 'handler.mjs'));
+  writeFileSync(handler, `${imports.map(file => `import './${file}';`).join('\n')}\nthrow new Error('thrown');`);
+  await (await WaitService.start({ threads: 1 })).close();
+  const before = { fds: countFds(), threads: countThreads() };
+  for (let i = 0; i < 10; i++) {
+    expect(await rejection(WaitService.start({ threads: 3, handler }))).toHaveProperty('message', 'thrown');
+    expect({ fds: countFds(), threads: countThreads() }).toEqual(before);
+  }
 });
 
 test('the stack is the one of the place that threw', async () => {

@@ -13,8 +13,11 @@ import { StartQueue } from './start-queue.js';
 const SETTLED_MS = 5000;
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5000;
-/** How long an exit waits for threads that are inside koffi's loading. */
+/** How long an exit waits for threads that are loading. */
 const LOADING_MS = 800;
+
+/** How long the end waits for threads that load their handler: one that is ended in the middle leaves open what it reads. */
+const STARTING_MS = 500;
 
 export interface ThreadPoolOptions {
   readonly plan: L.Plan;
@@ -47,6 +50,7 @@ export class ThreadPool {
   /** Workers that have a start task, by thread id. */
   readonly #taken = new Set<number>();
   readonly #errors = new Map<number, Error>();
+  readonly #starting = new Set<Promise<void>>();
   #closing = false;
   #destroying = false;
   restarts = 0;
@@ -98,6 +102,16 @@ export class ThreadPool {
   }
 
   async #start(index: number): Promise<void> {
+    const started = this.#begin(index);
+    this.#starting.add(started);
+    try {
+      await started;
+    } finally {
+      this.#starting.delete(started);
+    }
+  }
+
+  async #begin(index: number): Promise<void> {
     const thread = this.#threads[index];
     if (thread === undefined) return;
     const { plan, epfd, bell, handler, handlerData } = this.#options;
@@ -109,7 +123,13 @@ export class ThreadPool {
     thread.dead = false;
     Atomics.store(thread.words, L.THREAD_ID, 0);
     Atomics.store(thread.words, L.PHASE, L.PHASE_NEW);
-    const task: ThreadTask = { plan, index, epfd, bell, port: port2, handler, handlerData };
+    const gate = {
+      phase: thread.words.subarray(L.PHASE, L.PHASE + 1),
+      unborn: L.PHASE_NEW,
+      loading: L.PHASE_LOADING,
+      loaded: L.PHASE_LOADED,
+    };
+    const task: ThreadTask = { gate, plan, index, epfd, bell, port: port2, handler, handlerData };
     const started = this.#queue.add(() => this.#piscina.run(task, { transferList: [port2] }));
     this.#watch();
     let failure: PackedError | undefined;
@@ -202,7 +222,7 @@ export class ThreadPool {
     });
   }
 
-  /** The owner is about to exit: no thread may be inside koffi's loading when Node ends it. Blocks, bounded. */
+  /** The owner is about to exit: no thread may be loading when Node ends it. Blocks, bounded. */
   settle(): void {
     const until = performance.now() + LOADING_MS;
     for (const { words, dead } of this.#threads) {
@@ -219,11 +239,22 @@ export class ThreadPool {
     for (const { timer } of this.#threads) clearTimeout(timer);
   }
 
+  /** Whatever is being started has started or failed, or takes too long. */
+  async #started(): Promise<void> {
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise(resolve => {
+      timer = setTimeout(resolve, STARTING_MS);
+    });
+    await Promise.race([Promise.allSettled(this.#starting), late]);
+    clearTimeout(timer);
+  }
+
   /** Ends all threads, wherever they are, except inside a system call; then `last` can take what they have sent. */
   async destroy(last: () => void): Promise<void> {
     this.stop();
     this.#destroying = true;
     this.settle();
+    await this.#started();
     await this.#piscina.destroy();
     last();
     for (const { port } of this.#threads) port?.close();

@@ -9,7 +9,16 @@ import { Outbox } from './outbox.js';
 import { ReadyRegistration } from './ready.js';
 import { WaitLoop } from './wait-loop.js';
 
+/** A thread's phase, and what entry.cts makes of it, which cannot import it. */
+export interface Gate {
+  readonly phase: Int32Array;
+  readonly unborn: number;
+  readonly loading: number;
+  readonly loaded: number;
+}
+
 export interface ThreadTask {
+  readonly gate: Gate;
   readonly plan: L.Plan;
   readonly index: number;
   readonly epfd: number;
@@ -25,10 +34,6 @@ export interface ThreadTask {
 export default async function run(task: ThreadTask): Promise<PackedError | undefined> {
   const { plan, index, epfd, bell, port, handler } = task;
   const { words } = L.threadOf(plan, index);
-  // Ending a thread that is inside koffi's own loading aborts the process: whoever wants to end it asks here first.
-  if (Atomics.compareExchange(words, L.PHASE, L.PHASE_NEW, L.PHASE_LOADING) !== L.PHASE_NEW) {
-    return packError(new Error('the service was closed before this thread began'));
-  }
   Atomics.store(words, L.THREAD_ID, threadId);
   try {
     requireLinux();
