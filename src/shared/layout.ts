@@ -58,9 +58,9 @@ export const TAIL = 32;
 const STATS_AT = 48;
 const AGENDA_AT = 80;
 
-/** Not begun; the exit hook may forbid it. */
+/** Not begun; whoever ends the service may forbid it. */
 export const PHASE_NEW = 0;
-/** In koffi's own loading: ending the thread now would abort the process. */
+/** Loading the thread's module and koffi: ending it now would leave a file open, or abort the process (entry.cts). */
 export const PHASE_LOADING = 1;
 /** Loading the handler. */
 export const PHASE_LOADED = 2;
