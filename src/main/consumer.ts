@@ -3,7 +3,8 @@
  *
  * An event in a ring is held by the main thread from the moment that a worker put it there. It is let go once its
  * listener has returned, or the iteration asks for the next; what came meanwhile is then due, or, of a level
- * registration, the kernel is made to look again.
+ * registration, the kernel is made to look again. What the main thread holds is freed as soon as it is unregistered: the
+ * slot's generation says whether an event's registration still is there.
  */
 import * as claims from '../shared/claim.js';
 import { type Event, joinWord64 } from '../shared/events.js';
@@ -44,7 +45,7 @@ export class Consumer {
   open(event: HeldEvent): ServiceEvent | undefined {
     const { table } = this.#registry;
     const { slot, generation, mask } = event;
-    if (!table.isCurrent(slot, generation)) return undefined;
+    if (!table.isHeld(slot, generation)) return undefined;
     const events = mask & (table.interestOf(slot) | EPOLLERR | EPOLLHUP) & READINESS;
     if (events === 0) {
       this.release(event);
@@ -56,8 +57,7 @@ export class Consumer {
   /** The consumer has done with it. */
   release({ slot, generation }: HeldEvent): void {
     const { table } = this.#registry;
-    // Unregistered meanwhile: the slot was freed at once.
-    if (!table.isCurrent(slot, generation)) return;
+    if (!table.isHeld(slot, generation)) return;
     const at = table.claimAt(slot);
     const interest = table.interestOf(slot);
     if ((interest & (EPOLLET | EPOLLONESHOT)) === 0) {

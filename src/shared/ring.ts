@@ -4,29 +4,41 @@
  * TAIL counts what was put in, HEAD what was taken out; both only grow, and wrap. The producer writes an entry before it
  * stores TAIL, the consumer reads it before it stores HEAD: each sees the other's entries whole. A producer that finds no
  * room sets FULL, looks again, and sleeps on HEAD; the consumer stores HEAD, then looks at FULL: one of them sees the other.
+ *
+ * Each end keeps its own count, and the other's as it last saw it: it looks again only when that says full, or empty. So
+ * the two counts' cache lines do not travel with every entry.
  */
 import { ENTRY_WORDS, FULL, HEAD, RING_ENTRIES, TAIL, type ThreadMemory } from './layout.js';
 
 /** The thread's end. */
 export class RingWriter {
+  readonly ring: Int32Array;
   readonly #words: Int32Array;
-  readonly #ring: Int32Array;
+  #tail: number;
+  #head: number;
 
+  /** Goes on where a thread that was here before has ended. */
   constructor(memory: ThreadMemory) {
     this.#words = memory.words;
-    this.#ring = memory.ring;
+    this.ring = memory.ring;
+    this.#tail = Atomics.load(memory.words, TAIL);
+    this.#head = Atomics.load(memory.words, HEAD);
   }
 
   /** Where the next entry goes in the ring; -1 while there is no room. */
   reserve(): number {
-    const tail = Atomics.load(this.#words, TAIL);
-    if (((tail - Atomics.load(this.#words, HEAD)) | 0) >= RING_ENTRIES) return -1;
+    const tail = this.#tail;
+    if (((tail - this.#head) | 0) >= RING_ENTRIES) {
+      this.#head = Atomics.load(this.#words, HEAD);
+      if (((tail - this.#head) | 0) >= RING_ENTRIES) return -1;
+    }
     return (tail & (RING_ENTRIES - 1)) * ENTRY_WORDS;
   }
 
   /** The entry at the reserved place is written. */
   commit(): void {
-    Atomics.store(this.#words, TAIL, (Atomics.load(this.#words, TAIL) + 1) | 0);
+    this.#tail = (this.#tail + 1) | 0;
+    Atomics.store(this.#words, TAIL, this.#tail);
   }
 
   /** Sleeps until an entry was taken, at most `milliseconds`. */
@@ -34,12 +46,8 @@ export class RingWriter {
     const words = this.#words;
     Atomics.store(words, FULL, 1);
     const head = Atomics.load(words, HEAD);
-    if (((Atomics.load(words, TAIL) - head) | 0) >= RING_ENTRIES) Atomics.wait(words, HEAD, head, milliseconds);
+    if (((this.#tail - head) | 0) >= RING_ENTRIES) Atomics.wait(words, HEAD, head, milliseconds);
     Atomics.store(words, FULL, 0);
-  }
-
-  get ring(): Int32Array {
-    return this.#ring;
   }
 }
 
@@ -47,6 +55,8 @@ export class RingWriter {
 export class RingReader {
   readonly ring: Int32Array;
   readonly #words: Int32Array;
+  #head = 0;
+  #tail = 0;
 
   constructor(memory: ThreadMemory) {
     this.#words = memory.words;
@@ -55,15 +65,19 @@ export class RingReader {
 
   /** Where the oldest entry stands in the ring; -1: there is none. */
   peek(): number {
-    const head = Atomics.load(this.#words, HEAD);
-    if (head === Atomics.load(this.#words, TAIL)) return -1;
+    const head = this.#head;
+    if (head === this.#tail) {
+      this.#tail = Atomics.load(this.#words, TAIL);
+      if (head === this.#tail) return -1;
+    }
     return (head & (RING_ENTRIES - 1)) * ENTRY_WORDS;
   }
 
   /** The oldest entry was read. */
   shift(): void {
     const words = this.#words;
-    Atomics.store(words, HEAD, (Atomics.load(words, HEAD) + 1) | 0);
+    this.#head = (this.#head + 1) | 0;
+    Atomics.store(words, HEAD, this.#head);
     if (Atomics.load(words, FULL) === 1) Atomics.notify(words, HEAD);
   }
 
@@ -71,7 +85,7 @@ export class RingReader {
   has(op: number, slot: number, generation: number): boolean {
     const { ring } = this;
     const tail = Atomics.load(this.#words, TAIL);
-    for (let i = Atomics.load(this.#words, HEAD); i !== tail; i = (i + 1) | 0) {
+    for (let i = this.#head; i !== tail; i = (i + 1) | 0) {
       const at = (i & (RING_ENTRIES - 1)) * ENTRY_WORDS;
       if (ring[at] === op && ring[at + 1] === slot && ring[at + 2] === generation) return true;
     }

@@ -146,15 +146,15 @@ export class Runner {
 
   /** Runs the handler for a slot that this thread holds. False: its promise is pending. */
   #run(slot: number, generation: number, mask: number): boolean {
+    if (this.#handler === undefined) {
+      this.#publish(slot, generation, mask);
+      return true;
+    }
     const registration = this.#registration;
     registration.load(slot);
     const events = mask & (registration.interest | EPOLLERR | EPOLLHUP) & READINESS;
     if (events === 0) {
       this.#outdated(slot, generation);
-      return true;
-    }
-    if (this.#handler === undefined) {
-      if (this.#outbox.publish(slot, generation, events)) this.#count(L.HANDLED);
       return true;
     }
     this.#position.enter(slot, generation, events);
@@ -173,6 +173,14 @@ export class Runner {
     }
     this.#finished(slot, generation);
     return true;
+  }
+
+  /** To the main thread, which holds it from now on, and looks up the rest. */
+  #publish(slot: number, generation: number, mask: number): void {
+    const interest = Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.INTEREST);
+    const events = mask & (interest | EPOLLERR | EPOLLHUP) & READINESS;
+    if (events === 0) this.#outdated(slot, generation);
+    else if (this.#outbox.publish(slot, generation, events)) this.#count(L.HANDLED);
   }
 
   /**

@@ -21,7 +21,6 @@ const SLOW_MS = 1;
 
 export class WaitLoop {
   readonly #epfd: number;
-  readonly #alone: boolean;
   readonly #slice: number;
   readonly #header: Int32Array;
   readonly #slots: Int32Array;
@@ -46,7 +45,6 @@ export class WaitLoop {
     const { plan, index, epfd, outbox, handler } = parts;
     const memory = L.threadOf(plan, index);
     this.#epfd = epfd;
-    this.#alone = plan.threads === 1;
     // A bound for an owner that ends without a word; Node waits for its threads one by one.
     this.#slice = Math.max(20, Math.min(500, Math.floor(1000 / plan.threads)));
     this.#header = L.headerOf(plan);
@@ -59,7 +57,7 @@ export class WaitLoop {
     this.#position = new Position(memory.words);
     const runner = new Runner(parts, this.#position, this.#batch);
     this.#runner = runner;
-    this.#peers = this.#alone || handler === undefined ? undefined : new Peers(plan, index);
+    this.#peers = plan.threads === 1 || handler === undefined ? undefined : new Peers(plan, index);
     this.#rescuer = {
       event: (slot, generation) => outbox.push(L.REARM, slot, generation),
       held: (slot, owner) => runner.seize(slot, owner),
@@ -109,6 +107,7 @@ export class WaitLoop {
   }
 
   #block(room: number): number {
+    if (this.#peers === undefined) return epollWait(this.#epfd, this.#agenda, room, this.#slice);
     Atomics.add(this.#header, L.IDLE, 1);
     const n = epollWait(this.#epfd, this.#agenda, room, this.#slice);
     Atomics.sub(this.#header, L.IDLE, 1);
@@ -180,7 +179,7 @@ export class WaitLoop {
 
   /** Has the registry make the kernel look again at the rest of the agenda, so that other threads can take it. */
   #handOn(): void {
-    if (this.#alone || this.#peers === undefined) return;
+    if (this.#peers === undefined) return;
     const agenda = this.#agenda;
     for (; this.#next < this.#count; this.#next++) {
       const at = this.#next * EVENT_WORDS;
