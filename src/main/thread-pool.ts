@@ -6,6 +6,7 @@ import { MessageChannel, type MessagePort, type ResourceLimits, type Worker } fr
 import { Piscina } from 'piscina';
 import { type PackedError, unpackError } from '../shared/error-transfer.js';
 import * as L from '../shared/layout.js';
+import { koffiBinary } from '../shared/syscalls.js';
 import type { ThreadTask } from '../worker/thread.js';
 import { StartQueue } from './start-queue.js';
 
@@ -129,7 +130,7 @@ export class ThreadPool {
       loading: L.PHASE_LOADING,
       loaded: L.PHASE_LOADED,
     };
-    const task: ThreadTask = { gate, plan, index, epfd, bell, port: port2, handler, handlerData };
+    const task: ThreadTask = { gate, plan, index, epfd, bell, port: port2, koffi: koffiBinary(), handler, handlerData };
     const started = this.#queue.add(() => this.#piscina.run(task, { transferList: [port2] }));
     this.#watch();
     let failure: PackedError | undefined;

@@ -69,6 +69,7 @@ interface Libc {
 }
 
 let loaded: Libc | undefined;
+let binary: string | undefined;
 
 /** Loads koffi at the first call, so that importing the package works on every platform. */
 function libc(): Libc {
@@ -76,17 +77,29 @@ function libc(): Libc {
   return loaded;
 }
 
-/** Throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM where there is no epoll. Otherwise the calls are ready after it. */
-export function requireLinux(): void {
-  libc();
+/**
+ * Throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM where there is no epoll. Otherwise the calls are ready after it.
+ *
+ * @param from what `koffiBinary` said in another thread
+ */
+export function requireLinux(from?: string): void {
+  loaded ??= load(from);
 }
 
-function load(): Libc {
+/** The file of koffi's native part: a thread that is given it need not look for it, which takes five times as long as loading it. */
+export function koffiBinary(): string | undefined {
+  libc();
+  return binary;
+}
+
+function load(from?: string): Libc {
   if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) throw unavailable();
   const require = createRequire(import.meta.url);
-  const koffi: Koffi = require('koffi');
+  const koffi: Koffi = require(from ?? 'koffi');
   const lib = koffi.load(null); // the running process: no library's name to guess, glibc or musl
-  pin(koffi, require.cache);
+  const files = Object.keys(require.cache).filter(path => path.endsWith('.node'));
+  binary = files.find(path => require.cache[path]?.exports.load === koffi.load);
+  if (binary !== undefined) pin(koffi, binary);
   return {
     poll_handle: koffi.node.poll,
     errno: koffi.errno,
@@ -113,13 +126,11 @@ function load(): Libc {
 }
 
 /** Keeps koffi's binary mapped when the worker that loaded it ends: what native code leaves behind must find it there. */
-function pin(koffi: Koffi, cache: NodeJS.Dict<NodeModule>): void {
-  const binary = Object.keys(cache).find(path => path.endsWith('koffi.node'));
-  if (binary === undefined) return;
+function pin(koffi: Koffi, file: string): void {
   const dlopen: KoffiFunc<(path: string, flags: number) => unknown> = koffi
     .load(null)
     .func('dlopen', 'void *', ['str', 'int']);
-  dlopen(binary, RTLD_LAZY_NOLOAD_NODELETE);
+  dlopen(file, RTLD_LAZY_NOLOAD_NODELETE);
 }
 
 /** The negative errno of a call that has just returned -1: read before anything else runs. */

@@ -25,6 +25,8 @@ export interface ThreadTask {
   /** The writing end of the doorbell's pipe. */
   readonly bell: number;
   readonly port: MessagePort;
+  /** Where koffi's native part was found. */
+  readonly koffi: string | undefined;
   /** For import(); none: events go to the main thread. */
   readonly handler: string | undefined;
   readonly handlerData: unknown;
@@ -36,7 +38,7 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
   const { words } = L.threadOf(plan, index);
   Atomics.store(words, L.THREAD_ID, threadId);
   try {
-    requireLinux();
+    requireLinux(task.koffi);
   } finally {
     Atomics.store(words, L.PHASE, L.PHASE_LOADED);
     Atomics.notify(words, L.PHASE);
