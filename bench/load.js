@@ -19,22 +19,23 @@ const cases = [64, 1000].flatMap(connections =>
 const by = name => async (kase, time) => {
   const { connections, threads } = kase;
   const { warmup, ms } = time;
-  const { url, requests, stop } = await startTarget(connections, time);
+  const { url, requests, ran, stop } = await startTarget(connections, time);
   try {
     const generator = startGenerator(generators[name], { url, connections, threads, warmup });
     await begun(requests, connections);
     // What is compiled already need not be warmed up.
     if (name !== 'wrk') await sleep(warmup);
-    const from = { at: performance.now(), count: await requests() };
+    const from = { count: await requests(), ran: ran(), at: performance.now() };
     let count = 0;
     // On a machine that is very busy next to nothing may come in a short time, and all of it may be warm-up to the generator.
     do {
       await sleep(ms);
       count = (await requests()) - from.count;
     } while (count < 2 * connections && performance.now() - from.at < PATIENCE_MS);
-    const rate = (count / (performance.now() - from.at)) * 1000;
+    const took = performance.now() - from.at;
+    const server = ((ran() - from.ran) / took) * 100;
     const { p99, sent = count, received = count } = await generator.end();
-    return { values: { rate, p99 }, sent, received };
+    return { values: { rate: (count / took) * 1000, server, p99 }, sent, received };
   } finally {
     await stop();
   }
@@ -61,6 +62,8 @@ await question(import.meta.url, {
   rounds: 3,
   metrics: {
     rate: { unit: 'requests/s', better: 'higher' },
+    // Near 100, the server is the limit: no generator can do better by more than what is missing.
+    server: { title: 'server busy', unit: '%', better: 'lower' },
     p99: { title: "latency p99, by wrk's reckoning", unit: 'ms', better: 'lower' },
   },
   cases,

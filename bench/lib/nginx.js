@@ -1,7 +1,7 @@
 // The server that load generators are measured against: nginx, which counts the requests itself.
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,7 +19,8 @@ export const hasNginx = spawnSync('nginx', ['-v']).error === undefined;
  * One nginx worker process, or, for a smoke run without nginx, a server in this process.
  *
  * @param {number} connections how many it must be able to hold
- * @returns {Promise<{url: string, requests: () => Promise<number>, stop: () => Promise<void>}>} requests: how many have come
+ * @returns {Promise<{url: string, requests: () => Promise<number>, ran: () => number, stop: () => Promise<void>}>}
+ *   requests: how many have come; ran: how many milliseconds it was on a core so far, NaN if that is not known
  */
 export async function startTarget(connections, { smoke }) {
   if (hasNginx) return startNginx(connections);
@@ -44,6 +45,7 @@ async function startNginx(connections) {
       const status = await (await fetch(url + COUNT)).text();
       return Number(/^ *\d+ +\d+ +(\d+)/m.exec(status)?.[1]);
     },
+    ran: () => timeOnCore(`${folder}/nginx.pid`),
     stop: async () => {
       child.stdin.end();
       await ended;
@@ -53,6 +55,17 @@ async function startNginx(connections) {
   for (const until = performance.now() + PATIENCE_MS; ; await sleep(5)) {
     if (await target.requests().then(Number.isInteger, () => false)) return target;
     if (performance.now() > until) throw new Error('nginx does not answer');
+  }
+}
+
+/** Of the only child of the process in that file, in milliseconds (proc(5), schedstat). */
+function timeOnCore(pidFile) {
+  try {
+    const master = readFileSync(pidFile, 'utf8').trim();
+    const worker = readFileSync(`/proc/${master}/task/${master}/children`, 'utf8').trim();
+    return Number(readFileSync(`/proc/${worker}/schedstat`, 'utf8').split(' ')[0]) / 1e6;
+  } catch {
+    return Number.NaN;
   }
 }
 
@@ -106,6 +119,7 @@ async function startStandIn() {
   return {
     url: `http://127.0.0.1:${server.address().port}/`,
     requests: async () => requests,
+    ran: () => Number.NaN,
     stop: async () => {
       server.close();
       for (const socket of sockets) socket.destroy();
