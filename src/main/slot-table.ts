@@ -14,6 +14,7 @@ import {
   slotsOf,
   stateStride,
 } from '../shared/layout.js';
+import { FdMap } from './fd-map.js';
 
 const NONE = -1;
 
@@ -21,7 +22,7 @@ export class SlotTable {
   readonly words: Int32Array;
   readonly #states: Uint8Array;
   readonly #stride: number;
-  readonly #byFd = new Map<number, number>();
+  readonly #byFd = new FdMap();
   readonly #count: number;
   /** Free slots, used in turn: a queue linked through the slots themselves, and then those never used. */
   #first = NONE;
@@ -161,8 +162,8 @@ export class SlotTable {
     this.#last = slot;
   }
 
-  /** Every registered fd's slot, and every slot that is being closed is for the caller to know. */
-  *bound(): IterableIterator<number> {
-    yield* this.#byFd.values();
+  /** Every registered fd's slot; every slot that is being closed is for the caller to know. */
+  bound(): IterableIterator<number> {
+    return this.#byFd.slots();
   }
 }
