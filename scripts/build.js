@@ -19,8 +19,8 @@ async function bundle(file) {
   const threads = await rolldown({
     input: file,
     platform: 'node',
-    // A handler that imports the package must meet the same EpollError.
-    external: id => id.endsWith('/errors.js'),
+    // A handler that imports the package must meet the same EpollError, and system calls that are loaded already.
+    external: id => /\/(errors|syscalls)\.js$/.test(id),
     makeAbsoluteExternalsRelative: true,
   });
   const { output } = await threads.write({ file, format: 'esm', sourcemap: true });

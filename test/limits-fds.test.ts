@@ -58,6 +58,36 @@ test('EMFILE: an accept loop rests with one error, idle, and goes on after modif
   ]);
 });
 
+test("EMFILE: a handler's first call of epoll-pool/sys opens no file of its own", async () => {
+  const result = await runLimited(
+    { fds: 200 },
+    `
+    import net from 'node:net';
+    import { once } from 'node:events';
+    const handler = new URL('./test/fixtures/acceptor.mjs', root);
+    const service = await WaitService.start({ threads: 1, handler, handlerData: new Int32Array(4) });
+    const errors = [];
+    service.on('error', error => errors.push(error));
+    const listener = net.createServer().listen(0, '127.0.0.1');
+    await once(listener, 'listening');
+    const fd = sys.dup(listener._handle.fd);
+    const socket = net.connect(listener.address().port, '127.0.0.1');
+    listener.close();
+    await once(socket, 'connect');
+    const fill = [];
+    for (;;) { try { fill.push(sys.eventfd(0)); } catch { break; } }
+    await service.register(fd, { events: EPOLLIN, data: 0 });
+    await until(() => errors.length > 0);
+    print(errors[0].constructor === lib.EpollError, errors[0].code, errors[0].syscall);
+    for (const eventfd of [...fill, fd]) sys.close(eventfd);
+    socket.destroy();
+    await service.close();
+  `,
+  );
+  expect(result).toMatchObject({ code: 0, stderr: '' });
+  expect(result.stdout).toBe('true EMFILE accept4\n');
+});
+
 test('EMFILE: start() and new Epoll() tell it, leave nothing behind, and work once there is room', async () => {
   const result = await runLimited(
     { fds: 200 },
