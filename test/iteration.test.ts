@@ -3,6 +3,7 @@ import { EPOLLET, EPOLLIN, EPOLLOUT, Epoll, type Event, Events } from 'epoll-poo
 import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
 import { eventfd, signal } from './support/fds.ts';
+import { ended, run } from './support/run.ts';
 import { owned, rejection, within } from './support/within.ts';
 
 /** Registers `count` eventfds that are ready once each, with data 0, 1, 2 … */
@@ -110,6 +111,26 @@ test('several next() of one iterator are answered one event each; return() ends 
   once(epoll, 1, 3);
   expect(await within(iterator.next())).toEqual({ value: undefined, done: true });
   expect(await take(epoll, 1)).toEqual([3]);
+});
+
+test('return() ends a next() that waits, and neither takes from another loop nor holds the process', async () => {
+  const epoll = owned(new Epoll());
+  once(epoll, 1);
+  expect(await take(epoll, 1)).toEqual([0]); // what was yielded before is not yielded again
+  const [left, other] = [epoll[Symbol.asyncIterator](), epoll[Symbol.asyncIterator]()];
+  const leaving = left.next();
+  const going = other.next();
+  await left.return?.();
+  expect(await within(leaving)).toEqual({ value: undefined, done: true });
+  once(epoll, 1, 1);
+  expect(await within(going)).toMatchObject({ value: { data: 1n }, done: false });
+
+  const source = `
+    const iterator = new Epoll()[Symbol.asyncIterator]();
+    iterator.next().then(result => console.log(result.done));
+    await iterator.return();
+  `;
+  expect(await run(source)).toEqual(ended('true\n'));
 });
 
 test('what was fetched for a next() whose iterator has returned is the next loop’s', async () => {

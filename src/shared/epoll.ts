@@ -186,7 +186,12 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
         }
         return end();
       },
-      return: async () => end(),
+      return: async () => {
+        const result = end();
+        // A next() that still waits ends too; otherwise it would hold the process until an event comes.
+        if (this.#fetched !== undefined) this.#loop?.cancel(this.#fetched);
+        return result;
+      },
       [Symbol.asyncIterator]() {
         return this;
       },
@@ -206,8 +211,8 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
     if (this.#fetching === undefined) {
       this.#next = Number.POSITIVE_INFINITY; // nothing is to be shifted from a buffer that is being filled
       this.#fetching = this.waitAsync(this.#fetched)
-        .then(() => {
-          this.#next = 0; // not after a failure: the buffer holds what was yielded before
+        .then(n => {
+          if (n > 0) this.#next = 0; // not when cancelled, or after a failure: the buffer holds what was yielded before
         })
         .finally(() => {
           this.#fetching = undefined;

@@ -80,6 +80,11 @@ export class LoopWait {
     return loopIsDue() ? new Promise(resolve => setImmediate(resolve, n)) : Promise.resolve(n);
   }
 
+  /** Takes back the wait that was to fill this buffer: it resolves with 0, and the buffer is as it was. */
+  cancel(events: Events): void {
+    for (const waiter of this.#queue) if (waiter.events === events) this.#settle(waiter, 0);
+  }
+
   /** Rejects what waits with EBADF; the fd is still open. */
   close(): void {
     this.#failAll(EBADF);
