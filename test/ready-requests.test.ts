@@ -151,6 +151,15 @@ test('a request for a registration that is gone is an error with its fd, mask an
   ]);
 });
 
+test('unregister, then close: the fd stays open, and an error says that nothing was closed', async () => {
+  const fd = eventfd(1);
+  const { service, failures } = await start({ handler: handler('ready.unregister(); ready.close();') });
+  await service.register(fd, { events: IN, data: 1 });
+  await until(() => failures.length === 1, 'an error');
+  expect(failures).toMatchObject([{ error: { code: 'ENOENT', fd }, event: { fd, data: 1n } }]);
+  expect(sys.read(fd, new Uint8Array(8))).toBe(-1); // open, and empty: no EBADF
+});
+
 const WRONG: ReadonlyArray<readonly [call: string, code: string]> = [
   ['ready.register("3", { events: 1 })', 'ERR_INVALID_ARG_TYPE'],
   ['ready.register(-1, { events: 1 })', 'ERR_OUT_OF_RANGE'],

@@ -36,6 +36,7 @@ export interface Ready {
   close(): void;
 }
 
+const NOT_ENDED = -1;
 const NO_STATE = new Uint8Array(0);
 const data = new Uint32Array(2);
 
@@ -53,7 +54,8 @@ export class ReadyRegistration implements Ready {
   #events = 0;
   #low = 0;
   #high = 0;
-  #ended = false;
+  /** UNREGISTER or CLOSE, once this run has asked for it. */
+  #ended = NOT_ENDED;
   #sawEmpty = false;
 
   constructor(plan: L.Plan, outbox: Outbox) {
@@ -72,7 +74,7 @@ export class ReadyRegistration implements Ready {
     this.#events = events;
     this.#low = low;
     this.#high = high;
-    this.#ended = false;
+    this.#ended = NOT_ENDED;
     this.#sawEmpty = false;
   }
 
@@ -157,8 +159,9 @@ export class ReadyRegistration implements Ready {
 
   #finish(op: number): void {
     this.#check();
-    if (this.#ended) return;
-    this.#ended = true;
+    // Asked twice, or for less: done already. A close() after unregister() is told that there is nothing to close.
+    if (this.#ended === op || this.#ended === L.CLOSE) return;
+    this.#ended = op;
     this.#rest();
     this.#push(op);
   }
