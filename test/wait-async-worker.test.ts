@@ -1,6 +1,6 @@
 /** waitAsync in Workers, however they end: the process lives on, and keeps none of the fds that the package opened. */
 import { expect, test } from 'vitest';
-import { run } from './support/run.ts';
+import { ended, run } from './support/run.ts';
 
 /** Rounds of a Worker that runs `source`, then `end` on this side; prints how many fds the process has more at the end. */
 function rounds(n: number, source: string, end: string): string {
@@ -88,4 +88,34 @@ test('the process exits while Workers iterate', async () => {
     setTimeout(() => process.exit(9), 20);
   `);
   expect(result).toMatchObject({ code: 9, signal: null, stdout: '', stderr: '' });
+});
+
+test.each([
+  ['its number free', ''],
+  [
+    'its number in use again',
+    'const next = new Epoll(); next.register(sys.eventfd(1), { events: EPOLLIN | EPOLLET });',
+  ],
+])('the owner closes while a Worker waits: EBADF there, %s', async (_what, after) => {
+  const source = `
+    const source = \`
+      import { parentPort, workerData } from 'node:worker_threads';
+      import { Epoll, Events } from 'epoll-pool';
+      const epoll = Epoll.borrow(workerData);
+      await epoll.waitAsync(new Events(1), 50); // the loop has taken it up
+      const waiting = epoll.waitAsync(new Events(1));
+      parentPort.postMessage('waits');
+      await waiting.catch(error => parentPort.postMessage(error.code));
+    \`;
+    const epoll = new Epoll();
+    const { fd } = epoll;
+    const worker = new Worker(source, { eval: true, workerData: fd });
+    worker.on('message', message => {
+      if (message !== 'waits') return console.log(message);
+      epoll.close();
+      ${after}
+      worker.on('exit', () => { ${after && 'console.log(next.fd === fd, next.wait(new Events(1), 0));'} });
+    });
+  `;
+  expect(await run(source)).toEqual(ended(after ? 'EBADF\ntrue 1\n' : 'EBADF\n'));
 });

@@ -163,7 +163,7 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
     args.options(options);
     const signal = args.abortSignal(options.signal, 'options.signal');
     const fd = this.#open('epoll_wait');
-    this.#loop ??= new LoopWait(fd);
+    this.#loop ??= new LoopWait(fd, !this.#owned);
     return this.#loop.wait(events, limit, signal);
   }
 

@@ -4,7 +4,7 @@
  * A wait is settled at the moment its events are fetched, so that neither an abort nor a time-out that comes later can
  * lose them. Whoever waits looks first, by epoll_wait(0); only an empty look goes to the reactor.
  */
-import { clearTimeout, setImmediate, setTimeout } from 'node:timers';
+import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
 import { deadlineAfter, remaining } from './clock.js';
 import { aborted, EBADF, EpollError } from './errors.js';
 import { type Events, fill } from './events.js';
@@ -18,6 +18,9 @@ export interface WaitOptions {
 
 /** The longest delay of setTimeout. */
 const LONGEST_TIMER = 0x7fff_ffff;
+/** How often a wait on an instance that another thread may close looks whether it has: no event tells. */
+const CHECK_MS = 250;
+
 /** One wait in the queue. */
 class Waiter {
   #timer: NodeJS.Timeout | undefined;
@@ -66,8 +69,13 @@ export class LoopWait {
     else this.#serve();
   };
 
-  constructor(fd: number) {
+  readonly #borrowed: boolean;
+  #check: NodeJS.Timeout | undefined;
+
+  /** @param borrowed whether another thread may close the fd */
+  constructor(fd: number, borrowed: boolean) {
     this.#fd = fd;
+    this.#borrowed = borrowed;
   }
 
   /** @param timeout milliseconds, -1 for ever */
@@ -108,6 +116,7 @@ export class LoopWait {
       );
       this.#queue.add(waiter);
       this.#watch();
+      if (this.#borrowed) this.#check ??= setInterval(() => this.#checkClosed(), CHECK_MS).unref();
     });
   }
 
@@ -117,6 +126,13 @@ export class LoopWait {
     const code = reactor().notify(this.#fd, this.#onReady);
     if (code < 0) this.#failAll(code, 'epoll_ctl');
     else this.#watching = true;
+  }
+
+  #checkClosed(): void {
+    if (this.#watching && reactor().isGone(this.#fd)) this.#failAll(EBADF);
+    if (this.#queue.size > 0) return;
+    clearInterval(this.#check);
+    this.#check = undefined;
   }
 
   /** Gives what has come to those who wait, first come first served. */

@@ -8,7 +8,7 @@
  * that nobody waits on costs nothing.
  */
 import { setImmediate } from 'node:timers';
-import { ENOENT } from './errors.js';
+import { EBADF, ENOENT } from './errors.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EPOLLONESHOT } from './flags.js';
 import { type LoopWatch, openLoopWatch } from './loop-watch.js';
 import * as sys from './syscalls.js';
@@ -54,10 +54,20 @@ class Reactor {
     return 0;
   }
 
-  #arm(epfd: number): number {
+  #rearm(epfd: number): number {
     this.#request[0] = EPOLLIN | EPOLLONESHOT;
     this.#request[sys.DATA_LOW] = epfd;
-    const code = sys.epollControl(this.#outer, EPOLL_CTL_MOD, epfd, this.#request);
+    return sys.epollControl(this.#outer, EPOLL_CTL_MOD, epfd, this.#request);
+  }
+
+  /** Whether the instance that a callback waits for was closed, by another thread say; its number may be in use again. */
+  isGone(epfd: number): boolean {
+    const code = this.#watched ? this.#rearm(epfd) : 0;
+    return code === -ENOENT || code === -EBADF;
+  }
+
+  #arm(epfd: number): number {
+    const code = this.#rearm(epfd);
     return code === -ENOENT ? sys.epollControl(this.#outer, EPOLL_CTL_ADD, epfd, this.#request) : code;
   }
 
