@@ -1,8 +1,9 @@
 /** Without a handler, events go to 'event' listeners of the main thread; they wait until somebody listens. */
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EPOLLET, EPOLLIN, EPOLLONESHOT, type ServiceEvent } from 'epoll-pool';
 import * as sys from 'epoll-pool/sys';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { drain, eventfd, signal, socketpair } from './support/fds.ts';
 import { ended, run } from './support/run.ts';
 import { quiet, start, total, until } from './support/service.ts';
@@ -203,4 +204,19 @@ test('no event comes after close() was called', async () => {
   await within(service.close());
   await quiet();
   expect(count).toBe(0);
+});
+
+test('fake timers do not stop the service', async () => {
+  vi.useFakeTimers();
+  try {
+    const { service } = await start({ threads: 1 });
+    const fd = eventfd(1);
+    await service.register(fd, { events: EPOLLIN | EPOLLET });
+    for (let i = 0; total(service, 'handled') === 0 && i < 5000; i++) await sleep(2);
+    const [event] = await once(service, 'event');
+    expect(event).toEqual({ fd, events: EPOLLIN, data: BigInt(fd) });
+    await service.close();
+  } finally {
+    vi.useRealTimers();
+  }
 });

@@ -2,6 +2,7 @@
  * What a service is made of, and how it runs: starts, sees to dead threads, and ends. What users see of it is in
  * service.ts, what the threads send goes through intake.ts.
  */
+import { setImmediate } from 'node:timers';
 import * as claims from '../shared/claim.js';
 import { EpollError } from '../shared/errors.js';
 import * as L from '../shared/layout.js';

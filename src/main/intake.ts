@@ -2,6 +2,7 @@
  * Takes what the threads send: entries of their rings, and the values in their ports. Events go to whoever wants them,
  * requests to the registry, what handlers posted or threw to the service's listeners.
  */
+import { setImmediate } from 'node:timers';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { unpackError } from '../shared/error-transfer.js';
 import { joinWord64 } from '../shared/events.js';

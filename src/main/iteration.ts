@@ -1,4 +1,5 @@
 /** `for await (const event of service)`: a registration rests from the moment its event is yielded until the next is asked for. */
+import { setImmediate } from 'node:timers';
 import { loopIsDue } from '../shared/turns.js';
 import type { Consumer, HeldEvent, ServiceEvent } from './consumer.js';
 

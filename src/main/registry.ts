@@ -6,6 +6,7 @@
  * is the truth: an fd that was closed behind the service's back, and its number used again, shows as an ADD that
  * succeeds, or as ENOENT or EBADF; the old slot is retired then.
  */
+import { setImmediate } from 'node:timers';
 import * as claims from '../shared/claim.js';
 import { EBADF, ENOENT, EpollError } from '../shared/errors.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLONESHOT } from '../shared/flags.js';

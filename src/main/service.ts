@@ -1,5 +1,7 @@
 /** WaitService: one epoll instance, waited on by a pool of threads at the same time. */
+
 import { EventEmitter } from 'node:events';
+import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import type { EventInit, FdLike } from '../shared/arguments.js';
 import * as args from '../shared/arguments.js';
 import { EBADF, EpollError, invalidState, outOfRange } from '../shared/errors.js';

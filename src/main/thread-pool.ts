@@ -2,6 +2,7 @@
  * The threads: a piscina pool in which each worker runs one start task, and then waits in its loop until the service
  * ends. A thread that dies is replaced, at once for the first time and ever more slowly if it keeps dying.
  */
+import { clearTimeout, setTimeout } from 'node:timers';
 import { MessageChannel, type MessagePort, type ResourceLimits, type Worker } from 'node:worker_threads';
 import { Piscina } from 'piscina';
 import { type PackedError, unpackError } from '../shared/error-transfer.js';

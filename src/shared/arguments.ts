@@ -20,12 +20,12 @@ export function integer(value: unknown, name: string, low: number, high: number)
   if (!Number.isInteger(value) || value < low || value > high) {
     throw outOfRange(name, `a whole number from ${low} to ${high}`, value);
   }
-  return value;
+  return value + 0; // -0 is 0
 }
 
 /** A file descriptor: 0 to 2^31-1. */
 export function descriptor(fd: FdLike, name = 'fd'): number {
-  if (typeof fd === 'number') return fd >>> 0 === fd && fd <= INT32_MAX ? fd : integer(fd, name, 0, INT32_MAX);
+  if (typeof fd === 'number') return fd >>> 0 === fd && fd <= INT32_MAX ? fd | 0 : integer(fd, name, 0, INT32_MAX);
   if ((typeof fd !== 'object' && typeof fd !== 'function') || fd === null) {
     throw invalidType(name, 'a file descriptor, or an object with one as its fd', fd);
   }
@@ -37,7 +37,7 @@ export function descriptor(fd: FdLike, name = 'fd'): number {
 /** A file descriptor, as a number. */
 export function rawDescriptor(fd: number): number {
   // The unsigned shift turns whatever is not such a number into one that differs.
-  return typeof fd === 'number' && fd >>> 0 === fd && fd <= INT32_MAX ? fd : integer(fd, 'fd', 0, INT32_MAX);
+  return typeof fd === 'number' && fd >>> 0 === fd && fd <= INT32_MAX ? fd | 0 : integer(fd, 'fd', 0, INT32_MAX);
 }
 
 /** An event mask, int32 or uint32; returned unsigned. */
