@@ -22,6 +22,16 @@ test('no command, an unknown one, an unknown option, a name of Object.prototype:
   }
 });
 
+test("help <command> is that command's help", async () => {
+  expect(await cli(['help', 'merge'])).toEqual(await cli(['merge', '--help']));
+});
+
+test('an unknown option of a command: one line, and where the help is', async () => {
+  const { code, stderr } = await cli(['load', '--nothing', 'http://localhost']);
+  expect(code).toBe(2);
+  expect(stderr).toBe("epoll-pool load: Unknown option '--nothing'\nTry 'epoll-pool load --help'.\n");
+});
+
 test('help fits 100 columns', async () => {
   for (const args of [['--help'], ['demo', '--help'], ['load', '--help']]) {
     const { stdout } = await cli(args);

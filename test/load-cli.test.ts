@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { cli, cliOnTerminal, hasTerminal, startCli } from './support/cli.ts';
-import { httpServer, OK, unusedPort } from './support/load-server.ts';
+import { httpServer, OK, rawServer, unusedPort } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -47,6 +47,16 @@ test('--json is the whole result, --report a page; merge makes one of several', 
   expect(existsSync(page)).toBe(true);
 });
 
+test('no answer at all: code 1, a warning, and no latencies of 0', async () => {
+  const server = await rawServer(socket => socket.destroy());
+  for (const rate of [[], ['-R', '50']]) {
+    const { code, stdout } = await cli(['load', '-c', '2', '-d', '500ms', ...rate, `http://127.0.0.1:${server.port}`]);
+    expect({ rate, code }).toEqual({ rate, code: 1 });
+    expect(stdout).toContain('! No request was answered.');
+    expect(stdout).toMatch(/^Latency .*\n +- +- /m);
+  }
+});
+
 test('errors, or statuses that were not expected: code 1', async () => {
   const server = await httpServer(({ reply }) => reply(OK.replace('200', '404')));
   const refused = await cli(['load', '-n', '5', `http://127.0.0.1:${await unusedPort()}`]);
@@ -60,6 +70,8 @@ test('errors, or statuses that were not expected: code 1', async () => {
 
 test.each([
   [['load'], '<url>'],
+  [['load', '-c', '0', 'http://localhost'], '--connections must be'],
+  [['load', '-b', 'x', '--body-file', 'y', 'http://localhost'], '--body-file must be'],
   [['load', 'https://localhost'], 'https:// is not supported'],
   [['load', '--connections', 'many', 'http://localhost'], '--connections'],
   [['load', '--nonsense', 'http://localhost'], '--nonsense'],

@@ -66,6 +66,18 @@ test.each(LOOPS)('%s: a server that closes instead of answering', async (_name, 
   expect(result).toMatchObject({ requests: 40, responses: 0, errors: { ...NONE, reset: 40 } });
 });
 
+test('closed loop: a server that closes each connection before a request is sent', async () => {
+  const server = await rawServer(socket => socket.destroy());
+  for (const limit of [{ duration: '500ms' }, { requests: 6 }]) {
+    const result = await load({ url: `http://127.0.0.1:${server.port}`, threads: 1, connections: 2, ...limit });
+    expect(result.responses).toBe(0);
+    expect(result.errors.reset).toBeGreaterThan(1);
+    expect(result.errors).toEqual({ ...NONE, reset: result.errorCount });
+    if ('requests' in limit) expect(result.errorCount).toBe(limit.requests);
+    expect(result.warnings).toContain('No request was answered.');
+  }
+});
+
 test.each(LOOPS)('%s: a server that never answers: every request is a timeout', async (_name, options) => {
   const server = await httpServer(() => {});
   const result = await load({ url: server.url, ...options, requests: 12, timeout: 150 });

@@ -82,6 +82,12 @@ test('responses are counted by class, and by code where that says more; what hap
   );
 });
 
+test('a last sliver of time counts with its neighbour: no rate of a moment, no response and no error left out', () => {
+  const series = { interval: 1000, responses: [500, 500, 20], bytes: [0, 0, 0], errors: [0, 0, 3] };
+  const text = reportText(sample({ series, hosts: [{ ...hostOf(), duration: 2001 }] }));
+  expect(text).toMatch(/^Over time {3}██ {2}500 to 519 requests\/s$/m);
+});
+
 test('the table of several machines', () => {
   const text = reportText(merged);
   expect(text).toContain('2 machines, 128 connections');

@@ -2,7 +2,7 @@
 /** The command `epoll-pool`: finds the command that was asked for, runs it, ends with its exit code. */
 import { readFileSync } from 'node:fs';
 import { COMMANDS } from './commands.js';
-import { isUsageError } from './usage.js';
+import { isUsageError, usageMessage } from './usage.js';
 
 const WRONG_USAGE = 2;
 const SIGPIPE_CODE = 141;
@@ -30,6 +30,8 @@ function version(): string {
 }
 
 async function main([name, ...argv]: string[]): Promise<number> {
+  const [topic] = argv;
+  if (name === 'help' && topic !== undefined && COMMANDS.has(topic)) return main([topic, '--help']);
   if (name === '--help' || name === '-h' || name === 'help') {
     process.stdout.write(help());
     return 0;
@@ -48,8 +50,7 @@ async function main([name, ...argv]: string[]): Promise<number> {
     const command = await entry.load();
     return await command.run(argv);
   } catch (error) {
-    const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(`epoll-pool ${name}: ${message}\n`);
+    process.stderr.write(`epoll-pool ${name}: ${usageMessage(error)}\n`);
     if (!isUsageError(error)) return 1;
     process.stderr.write(`Try 'epoll-pool ${name} --help'.\n`);
     return WRONG_USAGE;

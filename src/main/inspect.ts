@@ -12,6 +12,7 @@ import {
   type ProcessEpolls,
   type Watched,
 } from './inspect-process.js';
+import { usageMessage } from './usage.js';
 
 export const INSPECT_USAGE = `Usage: epoll-pool inspect [--json] [pid]
 
@@ -52,7 +53,7 @@ export async function inspectCommand(argv: string[], options: InspectOptions = {
     json = values.json ?? false;
     pid = parsePid(positionals);
   } catch (error) {
-    err.write(`epoll-pool inspect: ${messageOf(error)}\n\n${INSPECT_USAGE}`);
+    err.write(`epoll-pool inspect: ${usageMessage(error)}\nTry 'epoll-pool inspect --help'.\n`);
     return 2;
   }
   try {

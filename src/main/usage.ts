@@ -9,6 +9,12 @@ export function isUsageError(error: unknown): error is Error {
   return error instanceof Error && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS_');
 }
 
+/** What it says, without the advice that parseArgs adds and nobody here needs. */
+export function usageMessage(error: unknown): string {
+  const message = error instanceof Error ? error.message : String(error);
+  return isUsageError(error) ? message.replace(/\. To specify a positional argument .*$/s, '') : message;
+}
+
 /** @throws UsageError unless `text` is a whole number from `min` to `max`; none: `fallback` */
 export function wholeNumber(
   name: string,

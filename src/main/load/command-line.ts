@@ -59,7 +59,8 @@ Sends requests from a few threads over many connections, and says how fast they 
       --report <file>      write it as a page of HTML
   -h, --help
 
-Numbers may end in k or M. Exits with 0, 1 after errors or a failed expectation, 2 for wrong usage.
+Numbers may end in k or M. Exits with 0, 1 after errors, unexpected statuses or no answer at all,
+2 for wrong usage.
 `;
 
 /**
@@ -75,7 +76,8 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
   });
   if (values.help) return undefined;
   const [url] = positionals;
-  if (url === undefined || positionals.length > 1) throw outOfRange('<url>', 'given once', positionals.join(' '));
+  if (url === undefined) throw outOfRange('<url>', 'given', url);
+  if (positionals.length > 1) throw outOfRange('<url>', 'given once', positionals.join(' '));
   const { 'body-file': bodyFile, report, json = false, headers } = values;
   const options: LoadOptions = {
     url,
@@ -91,6 +93,13 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
     ...(headers === undefined ? {} : { headers: parseHeaders(headers) }),
   };
   return { options, json, ...defined({ report }) };
+}
+
+/** The name of an option of load() as it is typed on the command line; other words as they are. */
+export function asTyped(name: string): string {
+  if (name === 'url') return '<url>';
+  const typed = name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+  return Object.hasOwn(OPTIONS, typed) ? `--${typed}` : name;
 }
 
 const NUMBERS = ['connections', 'threads', 'requests', 'rate', 'pipelining'] as const;

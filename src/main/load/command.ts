@@ -2,7 +2,7 @@
 import { Progress } from '../demo/progress.js';
 import { painter } from '../demo/style.js';
 import { UsageError } from '../usage.js';
-import { LOAD_USAGE, type LoadCommand, parseLoadCommand } from './command-line.js';
+import { asTyped, LOAD_USAGE, type LoadCommand, parseLoadCommand } from './command-line.js';
 import { number, time } from './format.js';
 import { load } from './index.js';
 import { planLoad } from './options.js';
@@ -39,7 +39,9 @@ export async function run(argv: string[]): Promise<number> {
     });
     progress.clear();
     printResult(result, { json, ...(report === undefined ? {} : { report }) });
-    return result.errorCount > 0 ? 1 : 0;
+    // Nothing answered is no success, whatever else there was to count.
+    const isEmpty = result.responses === 0 && !result.interrupted;
+    return result.errorCount > 0 || isEmpty ? 1 : 0;
   } catch (error) {
     progress.clear();
     throw asUsage(error);
@@ -64,7 +66,9 @@ function checked(argv: string[]): LoadCommand | undefined {
 function asUsage(error: unknown): unknown {
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
   const usage = /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ENOENT$|EACCES$|EISDIR$)/;
-  return error instanceof Error && usage.test(String(code)) ? new UsageError(error.message) : error;
+  return error instanceof Error && usage.test(String(code))
+    ? new UsageError(error.message.replace(/^\w+(?= must be )/, asTyped))
+    : error;
 }
 
 function label({ phase, elapsed, connections, responses, errors }: LoadProgress): string {

@@ -168,7 +168,17 @@ export class Fleet {
     if (kind !== '') this.#tally.fail(kind, detail, lost, lost === 0 ? alone : counted, now);
     const connection = this.#all[id];
     if (connection === undefined || connection.epoch !== epoch || connection.closing) return;
+    if (kind === '') this.#unused(connection, now);
     void this.#replace(connection);
+  }
+
+  /** A closed loop sends at once: a connection that ends without a request was closed in its face, and that is an error. */
+  #unused({ at }: Connection, now: number): void {
+    const { records, times, schedule } = this.#board;
+    if (schedule !== undefined || records[at + B.SERVED] === 1 || (records[at + B.UNDER_WAY] ?? 0) > 0) return;
+    if (now < (times[B.COUNT_FROM] ?? 0) || now >= (times[B.END] ?? 0) || !B.takeRequest(this.#board)) return;
+    this.#tally.refused++;
+    this.#tally.fail('reset', 'reset before a request', 0, 1, now);
   }
 
   /** Gives up what has waited too long. */

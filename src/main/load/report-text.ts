@@ -63,10 +63,10 @@ function overTime(result: LoadResult, paint: Paint): string {
   return `Over time   ${requests} requests/s\n            ${transfer} a second`;
 }
 
-function latency({ latency: it }: LoadResult, paint: Paint): string {
+function latency({ latency: it, responses }: LoadResult, paint: Paint): string {
   const names = ['Latency', 'p50', 'p75', 'p90', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
   const values = ['', it.p50, it.p75, it.p90, it.p99, it.p999, it.max, it.mean, it.stddev];
-  const cells = values.map(value => (typeof value === 'number' ? time(value) : value));
+  const cells = values.map(value => (typeof value !== 'number' ? value : responses === 0 ? '-' : time(value)));
   const [head = '', line = ''] = columns([names, cells], [1, 2, 3, 4, 5, 6, 7, 8]);
   return `${paint('dim', head)}\n${line}`;
 }

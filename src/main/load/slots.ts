@@ -17,9 +17,12 @@ export function slotsOf(result: LoadResult, most: number): Slot[] {
   const { interval, responses, bytes, errors } = result.series;
   const group = Math.max(1, Math.ceil(responses.length / most));
   const slots: Slot[] = [];
-  for (let from = 0; from < responses.length; from += group) {
+  for (let from = 0, to = 0; from < responses.length; from = to) {
+    to = from + group;
+    // A last sliver of an interval says nothing about the rate by itself: it counts with its neighbours.
+    if (secondsOf(result, to, to + group) < secondsOf(result, from, to) / 4) to = responses.length;
     let [count, received, failed, seconds] = [0, 0, 0, 0];
-    for (let i = from; i < Math.min(from + group, responses.length); i++) {
+    for (let i = from; i < Math.min(to, responses.length); i++) {
       count += responses[i] ?? 0;
       received += bytes[i] ?? 0;
       failed += errors[i] ?? 0;
@@ -34,8 +37,11 @@ export function slotsOf(result: LoadResult, most: number): Slot[] {
       errors: failed,
     });
   }
-  // A last sliver of an interval says nothing about the rate.
-  const [last, before] = [slots.at(-1), slots.at(-2)];
-  if (last && before && last.errors === 0 && last.end - last.begin < (before.end - before.begin) / 4) slots.pop();
   return slots;
+}
+
+function secondsOf(result: LoadResult, from: number, to: number): number {
+  let seconds = 0;
+  for (let i = from; i < Math.min(to, result.series.responses.length); i++) seconds += intervalSeconds(result, i);
+  return seconds;
 }

@@ -22,7 +22,8 @@ export function warnings(result: LoadResult, { missed, late, connected, gaveUp }
   const found: string[] = [];
   if (!connected && !result.interrupted) found.push('No connection could be opened.');
   if (gaveUp) found.push('Ended early: no connection could be opened any more.');
-  const { duration, threads, requests, hosts } = result;
+  const { duration, threads, requests, responses, hosts } = result;
+  if (connected && responses === 0 && !result.interrupted) found.push('No request was answered.');
   const busy = threads.reduce((sum, thread) => sum + thread.busy, 0) / Math.max(1, duration * threads.length);
   if (busy > BUSY) {
     found.push(
