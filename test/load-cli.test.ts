@@ -45,6 +45,9 @@ test('--json is the whole result, --report a page; merge makes one of several', 
   expect(text).toMatchObject({ code: 0, stderr: '' });
   expect(text.stdout).toMatch(/Status +2xx 400/);
   expect(existsSync(page)).toBe(true);
+  const twice = await cli(['merge', ...files, `${dir}/./0.json`]);
+  expect(twice).toMatchObject({ code: 2, stdout: '' });
+  expect(twice.stderr).toContain('0.json is given twice');
 });
 
 test('no answer at all: code 1, a warning, and no latencies of 0', async () => {
@@ -82,6 +85,9 @@ test.each([
   [['merge'], 'no results'],
   [['merge', '/nowhere/result.json'], '/nowhere/result.json'],
   [['merge', 'package.json'], 'package.json'],
+  [['merge', 'test'], 'test is a directory'],
+  [['load', '--body-file', 'test', 'http://localhost'], '--body-file must be a file'],
+  [['load', 'tcp://localhost:1'], 'protocol'],
   [['inspect', 'me'], "not 'me'"],
 ])('%j is wrong usage: code 2', async (args, word) => {
   const { code, stdout, stderr } = await cli(args);
@@ -131,4 +137,14 @@ test.runIf(hasTerminal)('a progress bar on a terminal, gone when the result come
   expect(stdout).toMatch(/█+░* \d+%/);
   const shown = stdout.slice(stdout.lastIndexOf('\x1b[2K') + '\x1b[2K'.length);
   expect(shown.startsWith('GET ')).toBe(true);
+});
+
+test.runIf(hasTerminal)('on a narrow terminal the progress bar keeps to one line', async () => {
+  const server = await httpServer();
+  const env = { TERM: 'xterm', NO_COLOR: '1' };
+  const { stdout } = await cliOnTerminal(['load', '-d', '1s', server.url], env, 40);
+  const lines = stdout.split('\r\x1b[2K').slice(1, -1);
+  expect(lines.length).toBeGreaterThan(3);
+  for (const line of lines) expect(line.length).toBeLessThan(40);
+  expect(lines.some(line => line.includes('█'))).toBe(true);
 });

@@ -28,6 +28,11 @@ test.each([
   expect(found[0]).toContain(words);
 });
 
+test('a run of an instant says nothing of the generator', () => {
+  expect(warnings({ ...ran(0.99, 0.99), duration: 400 }, FACTS)).toEqual([]);
+  expect(warnings({ ...ran(0.5, 0.99), duration: 400 }, FACTS)).toEqual([]);
+});
+
 test('requests that were late, or never sent, once they are more than 1%', () => {
   const result = sample();
   expect(warnings(result, { ...FACTS, late: 60, missed: 60 })).toEqual([]);

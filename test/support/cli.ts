@@ -31,9 +31,9 @@ export function startCli(args: readonly string[], limit = 60_000): { child: Chil
 }
 
 /** The same on a terminal, of which `stdout` is all that came. */
-export function cliOnTerminal(args: readonly string[], env: NodeJS.ProcessEnv, limit = 60_000): Promise<CliResult> {
+export function cliOnTerminal(args: readonly string[], env: NodeJS.ProcessEnv, columns = 0): Promise<CliResult> {
   const line = [process.execPath, PATH, ...args].map(word => `'${word}'`).join(' ');
-  return follow('script', ['-qec', line, '/dev/null'], env, limit).result;
+  return follow('script', ['-qec', `stty cols ${columns}; exec ${line}`, '/dev/null'], env, 60_000).result;
 }
 
 function follow(

@@ -23,9 +23,13 @@ export class Progress {
     const now = performance.now();
     if (!this.#shown || now - this.#paintedAt < PACE) return;
     this.#paintedAt = now;
-    const filled = Math.round((BAR * Math.min(done, all)) / all);
-    const bar = '█'.repeat(filled) + this.#paint('dim', '░'.repeat(BAR - filled));
-    this.#output.write(`${CLEAR}${label} ${bar} ${Math.floor((100 * done) / all)}%`);
+    const percent = ` ${Math.floor((100 * done) / all)}%`;
+    // A line that wraps cannot be rewritten.
+    const room = (this.#output.columns || Number.POSITIVE_INFINITY) - 1;
+    const width = Math.max(0, Math.min(BAR, room - label.length - 1 - percent.length));
+    const filled = Math.round((width * Math.min(done, all)) / all);
+    const bar = '█'.repeat(filled) + this.#paint('dim', '░'.repeat(width - filled));
+    this.#output.write(`${CLEAR}${label.slice(0, room - percent.length)} ${bar}${percent}`.trimEnd());
   }
 
   clear(): void {

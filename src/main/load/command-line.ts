@@ -59,8 +59,8 @@ Sends requests from a few threads over many connections, and says how fast they 
       --report <file>      write it as a page of HTML
   -h, --help
 
-Numbers may end in k or M. Exits with 0, 1 after errors, unexpected statuses or no answer at all,
-2 for wrong usage.
+Numbers may end in k or M. Ctrl-C ends it early, and prints what was measured so far.
+Exits with 0, 1 after errors, unexpected statuses or no answer at all, 2 for wrong usage.
 `;
 
 /**

@@ -63,7 +63,7 @@ export function checkMethod(value: unknown): string {
   if (typeof value !== 'string') throw invalidType('method', 'a string', value);
   const method = value.toUpperCase();
   if (!METHODS.includes(method) || method === 'CONNECT') {
-    throw outOfRange('method', 'one of node:http’s METHODS, but not CONNECT', value);
+    throw outOfRange('method', 'a method that node:http knows, such as GET or POST, but not CONNECT', value);
   }
   return method;
 }

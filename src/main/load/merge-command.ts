@@ -1,5 +1,5 @@
 /** `epoll-pool merge`: one result of those of several machines. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, realpathSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { UsageError } from '../usage.js';
 import { mergeResults } from './merge.js';
@@ -40,14 +40,28 @@ export async function run(argv: string[]): Promise<number> {
 
 function merged(files: readonly string[]): LoadResult {
   try {
-    return mergeResults(files.map(file => readResult(parsed(file), file)));
+    const results = files.map(file => readResult(parsed(file), file));
+    const paths = files.map(file => realpathSync(file));
+    const twice = files.find((_, i) => paths.indexOf(paths[i] ?? '') < i);
+    if (twice !== undefined) throw new UsageError(`${twice} is given twice`);
+    return mergeResults(results);
   } catch (error) {
     throw error instanceof Error ? new UsageError(error.message) : error;
   }
 }
 
+function textOf(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    // The system's words do not name it.
+    const isFolder = error instanceof Error && 'code' in error && error.code === 'EISDIR';
+    throw isFolder ? new UsageError(`${file} is a directory`) : error;
+  }
+}
+
 function parsed(file: string): unknown {
-  const text = readFileSync(file, 'utf8');
+  const text = textOf(file);
   try {
     return JSON.parse(text);
   } catch {

@@ -133,7 +133,8 @@ function tcpPart(given: Given, body: string | Uint8Array | undefined): Part {
   const none = { method: '', expected: new Uint8Array(1000) };
   const request = typeof body === 'string' ? Buffer.from(body) : (body ?? NOTHING);
   if (given.protocol !== undefined) return { ...none, request, protocol: moduleURL(given.protocol) };
-  if (request.length === 0) throw outOfRange('body', 'what tcp:// sends and expects back: at least one byte', body);
+  if (request.length === 0)
+    throw outOfRange('body', 'what tcp:// sends and expects back (or give a protocol): at least one byte', body);
   return { ...none, request };
 }
 
@@ -150,7 +151,13 @@ function payload(body: unknown, file: unknown): string | Uint8Array | undefined 
   }
   if (body !== undefined) throw outOfRange('bodyFile', 'given only without body', file);
   if (typeof file !== 'string' && !(file instanceof URL)) throw invalidType('bodyFile', 'a path or a file: URL', file);
-  return readFileSync(file);
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    // The system's words do not name it.
+    const isFolder = error instanceof Error && 'code' in error && error.code === 'EISDIR';
+    throw isFolder ? outOfRange('bodyFile', 'a file, not a directory', String(file)) : error;
+  }
 }
 
 function moduleURL(module: unknown): string {

@@ -47,7 +47,7 @@ export function parseTarget(url: string | URL): Target {
   }
   const protocol = parsed.protocol === 'http:' ? 'http' : 'tcp';
   const port = Number(parsed.port || (protocol === 'http' ? 80 : 0));
-  if (port === 0) throw outOfRange('url', `with a port from 1 to 65535`, text);
+  if (port === 0) throw outOfRange('url', 'with a port from 1 to 65535, such as tcp://localhost:7000', text);
   if (protocol === 'tcp' && (parsed.pathname.length > 1 || parsed.search || parsed.hash || parsed.username)) {
     throw outOfRange('url', 'tcp://host:port, with nothing after it', text);
   }

@@ -4,6 +4,8 @@ import { cpuShare, type LoadResult } from './result.js';
 
 /** Busier than this on average, the threads were what was measured. */
 const BUSY = 0.9;
+/** Shorter runs say nothing of how busy threads are: most of it is their start. */
+const JUDGED_MS = 500;
 /** A share of requests that is worth a word. */
 const SHARE = 0.01;
 
@@ -24,7 +26,8 @@ export function warnings(result: LoadResult, { missed, late, connected, gaveUp }
   if (gaveUp) found.push('Ended early: no connection could be opened any more.');
   const { duration, threads, requests, responses, hosts } = result;
   if (connected && responses === 0 && !result.interrupted) found.push('No request was answered.');
-  const busy = threads.reduce((sum, thread) => sum + thread.busy, 0) / Math.max(1, duration * threads.length);
+  const judged = duration >= JUDGED_MS ? duration : Number.POSITIVE_INFINITY;
+  const busy = threads.reduce((sum, thread) => sum + thread.busy, 0) / (judged * Math.max(1, threads.length));
   if (busy > BUSY) {
     found.push(
       `The load generator was the bottleneck: its threads were busy ${percent(Math.min(1, busy))} of the time. ` +
@@ -32,7 +35,7 @@ export function warnings(result: LoadResult, { missed, late, connected, gaveUp }
     );
   }
   const used = Math.max(0, ...hosts.map(cpuShare));
-  if (busy <= BUSY && used > BUSY) {
+  if (busy <= BUSY && used > BUSY && duration >= JUDGED_MS) {
     found.push(
       `The load generator was the bottleneck: it used ${percent(Math.min(1, used))} of its processors' time. ` +
         'More processors, or more machines, may get more out of the server.',
@@ -46,7 +49,7 @@ export function warnings(result: LoadResult, { missed, late, connected, gaveUp }
   }
   if (missed > requests * SHARE) {
     found.push(
-      `The rate was not reached: ${number(missed)} requests that were due were never sent, for every connection was busy. ` +
+      `The rate was not reached: ${number(missed)} requests that were due were never sent, for no connection was free. ` +
         'More connections may help, if the server is not at its limit.',
     );
   }
