@@ -14,11 +14,11 @@ export interface WaitServiceOptions {
   handler?: string | URL;
   /** Structured-cloned into the handler module's `setup`. */
   handlerData?: unknown;
-  /** Bytes of shared memory that each registration carries from call to call, for its handler; default 0. */
+  /** Bytes of shared memory that each registration carries from call to call, for its handler; at most 2^32-1, default 0. */
   stateBytes?: number;
-  /** Most registrations at one time; default 65,536. One too many rejects with code ERR_OUT_OF_RANGE. */
+  /** Most registrations at one time, 1 to 2^24; default 65,536. One too many rejects with code ERR_OUT_OF_RANGE. */
   capacity?: number;
-  /** Most events that one thread takes at once; the service takes fewer when handlers are slow. Default 64. */
+  /** Most events that one thread takes at once, 1 to 65,536; the service takes fewer when handlers are slow. Default 64. */
   batch?: number;
   resourceLimits?: ResourceLimits;
 }
