@@ -12,6 +12,14 @@ for (; sent < samples; sent++) {
   if (sent >= warmup) Atomics.wait(never, 0, 0, pause);
   time[0] = process.hrtime.bigint();
   sys.write(fd, time);
-  if (Atomics.wait(turns, 0, sent, 5000) === 'timed-out') break;
+  if (!received(sent)) break;
 }
 parentPort.postMessage(sent);
+
+/** Waits for the receiver, whose notification of the turn before may come late, and is no reason to go on. */
+function received(turn) {
+  while (Atomics.load(turns, 0) === turn) {
+    if (Atomics.wait(turns, 0, turn, 5000) === 'timed-out') return false;
+  }
+  return true;
+}
