@@ -97,6 +97,9 @@ export function barChart({ title, text, metrics, results, rounds }, metric) {
   return picture(y + 24, `${title}: ${name}`, parts.join(''));
 }
 
+/** One measurement that is far off, such as memory below 0, does not press all others together: its line ends at the edge. */
+const FARTHEST = 6;
+
 /** How far each goal was reached: 1 is the goal itself; to the right of it is better. On a logarithmic scale. */
 export function goalChart(questions) {
   const rows = questions.flatMap(({ title, metrics, goals }) =>
@@ -105,7 +108,7 @@ export function goalChart(questions) {
   const left = 470;
   const span = WIDTH - left - 130;
   const scores = rows.flatMap(({ score }) => [score.low, score.high]);
-  const edge = Math.max(2, ...scores.map(score => Math.max(score, 1 / score)));
+  const edge = Math.min(FARTHEST, Math.max(2, ...scores.map(score => Math.max(score, 1 / score))));
   const place = score =>
     left + span / 2 + (Math.log(Math.max(1 / edge, Math.min(edge, score))) / Math.log(edge)) * (span / 2);
   const parts = [label(24, 34, 'Goals, and what was reached', { kind: 'title' })];
