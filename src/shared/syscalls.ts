@@ -98,7 +98,7 @@ function load(from?: string): Libc {
   const koffi: Koffi = require(from ?? 'koffi');
   const lib = koffi.load(null); // the running process: no library's name to guess, glibc or musl
   const files = Object.keys(require.cache).filter(path => path.endsWith('.node'));
-  binary = files.find(path => require.cache[path]?.exports.load === koffi.load);
+  binary = files.find(path => require.cache[path]?.exports?.load === koffi.load);
   if (binary !== undefined) pin(koffi, binary);
   return {
     poll_handle: koffi.node.poll,
