@@ -34,7 +34,15 @@ export class Core {
     this.resources = new Resources(() => this.#rung());
     const { epfd, exitFd, doorbell } = this.resources;
     this.registry = new Registry(plan, capacity, epfd, exitFd);
-    this.intake = new Intake(plan, capacity, this.registry, sink, index => this.pool.portOf(index));
+    this.intake = new Intake({
+      plan,
+      capacity,
+      registry: this.registry,
+      sink,
+      epfd: this.#hasHandler ? undefined : epfd,
+      portOf: index => this.pool.portOf(index),
+      again: () => this.#ring(),
+    });
     const code = this.registry.addExit();
     if (code < 0) {
       this.resources.close();
@@ -62,6 +70,9 @@ export class Core {
     Atomics.store(this.#header, L.STOP, 1);
     this.resources.wakeAll();
     Atomics.notify(this.#header, L.POSTS);
+    // After STOP, which keeps it 0 from now on: a thread that is about to sleep on it finds out.
+    Atomics.store(this.#header, L.AWAKE, 0);
+    Atomics.notify(this.#header, L.AWAKE);
     for (const { ring } of this.intake.links) ring.wakeWriter();
   }
 
@@ -74,6 +85,11 @@ export class Core {
     } finally {
       this.#checkEnded();
     }
+  }
+
+  /** As a thread rings. */
+  #ring(): void {
+    if (Atomics.exchange(this.#header, L.DOORBELL, 1) === 0) this.resources.doorbell.ring();
   }
 
   /** A thread is dead: what it has sent counts, what it had goes on elsewhere. */

@@ -1,7 +1,9 @@
 /** How threads wake the main thread: a pipe, read by a socket of Node's, which is safe to ref, unref and tear down. */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { EpollError } from '../shared/errors.js';
-import { close, pipe } from '../shared/syscalls.js';
+import { close, pipe, write } from '../shared/syscalls.js';
+
+const BELL = new Uint8Array([1]);
 
 export class Doorbell {
   /** What the threads write to. */
@@ -31,6 +33,11 @@ export class Doorbell {
     // Closing the service while a read is under way is no error of anybody's.
     this.#socket.on('error', () => {});
     this.#socket.resume();
+  }
+
+  /** The main thread wakes itself, for when its event loop has had a turn. */
+  ring(): void {
+    write(this.bell, BELL, 1);
   }
 
   ref(): void {

@@ -4,6 +4,7 @@
  */
 import { setImmediate } from 'node:timers';
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import { now } from '../shared/clock.js';
 import { unpackError } from '../shared/error-transfer.js';
 import { joinWord64 } from '../shared/events.js';
 import * as L from '../shared/layout.js';
@@ -12,11 +13,13 @@ import { RingReader } from '../shared/ring.js';
 import { Consumer, eventOf, type HeldEvent, type ServiceEvent } from './consumer.js';
 import type { Registry } from './registry.js';
 import { Requests } from './requests.js';
+import { StandIn } from './stand-in.js';
 
-/** How many entries are taken from the rings before the event loop has a turn. */
+/** How much is taken, and for how many milliseconds, before the event loop has a turn. */
 const ENTRIES_A_TURN = 1024;
-/** How many are taken from one ring before it is the next one's turn. */
-const ENTRIES_A_RING = 64;
+const TURN_MS = 5;
+/** How much is taken from one ring, or from the kernel, before it is the next one's turn. */
+const ENTRIES_A_SOURCE = 16;
 
 /** Where events go on the main thread. What it throws is an uncaught exception. */
 export interface Sink {
@@ -39,6 +42,18 @@ export interface Link {
   received: number;
 }
 
+export interface IntakeParts {
+  readonly plan: L.Plan;
+  readonly capacity: number;
+  readonly registry: Registry;
+  readonly sink: Sink;
+  /** The epoll instance, if what is ready is for the main thread: the service has no handler. */
+  readonly epfd: number | undefined;
+  portOf(index: number): MessagePort | undefined;
+  /** Has `drain` called again after the event loop had a turn; does not hold the process where the service does not. */
+  again(): void;
+}
+
 export class Intake {
   readonly consumer: Consumer;
   readonly links: readonly Link[];
@@ -46,38 +61,42 @@ export class Intake {
   readonly #header: Int32Array;
   readonly #registry: Registry;
   readonly #requests: Requests;
+  readonly #standIn: StandIn | undefined;
   readonly #portOf: (index: number) => MessagePort | undefined;
-  /** The ring whose turn it is. */
+  readonly #again: () => void;
+  readonly #isWanted = (): boolean => this.#sink.wantsEvents;
+  readonly #take = (held: HeldEvent): void => this.#deliver(held);
+  /** The ring whose turn it is; after the last, what the kernel has. */
   #turn = 0;
   #scheduled = false;
 
-  constructor(
-    plan: L.Plan,
-    capacity: number,
-    registry: Registry,
-    sink: Sink,
-    portOf: (index: number) => MessagePort | undefined,
-  ) {
+  constructor({ plan, capacity, registry, sink, epfd, portOf, again }: IntakeParts) {
     this.#sink = sink;
     this.#header = L.headerOf(plan);
     this.#registry = registry;
     this.#portOf = portOf;
+    this.#again = again;
     this.links = Array.from({ length: plan.threads }, (_, index) => {
       const memory = L.threadOf(plan, index);
       return { memory, ring: new RingReader(memory), received: 0 };
     });
     this.consumer = new Consumer(registry);
     this.#requests = new Requests(registry, capacity, (error, event) => sink.error(error, event));
+    if (epfd !== undefined) this.#standIn = new StandIn(plan, epfd, registry, this.#requests, ENTRIES_A_SOURCE);
   }
 
   /** Takes what the threads have sent, as far as somebody wants it. */
   drain(): void {
-    let whole = false;
+    const standIn = this.#standIn;
+    if (this.#sink.wantsEvents) standIn?.begin();
+    let threw = true;
     try {
-      whole = this.#takeAll(ENTRIES_A_TURN);
+      if (this.#takeAll()) standIn?.end();
+      else this.#again();
+      threw = false;
     } finally {
-      // More than a turn's worth, or a listener threw: that is for the process to deal with, the rest goes on.
-      if (!whole) this.drainSoon();
+      // What a listener threw is for the process to deal with, the rest goes on.
+      if (threw) this.drainSoon();
     }
     this.#sink.pullable();
   }
@@ -92,23 +111,25 @@ export class Intake {
     });
   }
 
-  /** False: there is more. */
-  #takeAll(most: number): boolean {
-    let left = most;
-    for (let quiet = 0; quiet < this.links.length; ) {
-      const taken = this.#takeFrom(this.#turn, Math.min(left, ENTRIES_A_RING)) + this.#takeDue();
-      this.#turn = (this.#turn + 1) % this.links.length;
+  /** False: there may be more. */
+  #takeAll(): boolean {
+    const until = now() + TURN_MS;
+    const sources = this.links.length + 1;
+    let left = ENTRIES_A_TURN;
+    for (let quiet = 0; quiet < sources; ) {
+      const taken = this.#takeFrom(this.#turn, ENTRIES_A_SOURCE) + this.#takeDue();
+      this.#turn = (this.#turn + 1) % sources;
       quiet = taken === 0 ? quiet + 1 : 0;
       left -= taken;
-      if (left <= 0) return false;
+      if (left <= 0 || (taken > 0 && now() > until)) return false;
     }
     return true;
   }
 
-  /** At most `most` entries of one ring. How many. */
+  /** At most `most` entries of one ring, or what the kernel has. How many. */
   #takeFrom(index: number, most: number): number {
     const link = this.links[index];
-    if (link === undefined) return 0;
+    if (link === undefined) return this.#standIn?.take(this.#isWanted, this.#take) ?? 0;
     const { ring } = link;
     let taken = 0;
     for (; taken < most; taken++) {
@@ -192,7 +213,7 @@ export class Intake {
   /** What is due once more, while there is a listener. How many. */
   #takeDue(): number {
     let taken = 0;
-    for (; taken < ENTRIES_A_RING && this.#sink.wantsEvents; taken++) {
+    for (; taken < ENTRIES_A_SOURCE && this.#sink.wantsEvents; taken++) {
       const held = this.consumer.shiftDue();
       if (held === undefined) break;
       this.#deliver(held);
@@ -205,8 +226,8 @@ export class Intake {
     const due = this.consumer.shiftDue();
     if (due !== undefined) return due;
     for (let i = 0; i < this.links.length; i++) {
-      const ring = this.links[this.#turn]?.ring;
       this.#turn = (this.#turn + 1) % this.links.length;
+      const ring = this.links[this.#turn]?.ring;
       const at = ring?.peek() ?? -1;
       if (ring === undefined || at < 0) continue;
       const [op, slot = 0, generation = 0] = ring.ring.subarray(at, at + 3);
@@ -216,6 +237,11 @@ export class Intake {
       return { slot, generation, mask };
     }
     return undefined;
+  }
+
+  /** What thread `index` counted, and what counts for it. */
+  countsOf(index: number): Float64Array | undefined {
+    return this.#standIn?.stats[index];
   }
 
   /** What is due, or held by the consumer, or in a ring. */
@@ -256,7 +282,7 @@ export class Intake {
   drainQuietly(): void {
     for (;;) {
       try {
-        if (this.#takeAll(ENTRIES_A_TURN)) return;
+        if (this.#takeAll()) return;
       } catch (error) {
         setImmediate(() => {
           throw error;

@@ -166,7 +166,7 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
       registrations: registry.table.size,
       controlCalls: registry.controlCalls,
       restarts: pool.restarts,
-      threads: intake.links.map(({ memory }) => readStats(memory)),
+      threads: intake.links.map(({ memory }, index) => readStats(memory, intake.countsOf(index))),
     };
   }
 

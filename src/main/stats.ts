@@ -23,16 +23,21 @@ export interface WaitServiceStats {
   readonly threads: readonly ThreadStats[];
 }
 
-/** One thread's, since the service started; a replaced thread's go on where its predecessor's ended. */
-export function readStats({ words, stats }: L.ThreadMemory): ThreadStats {
+/**
+ * One thread's, since the service started; a replaced thread's go on where its predecessor's ended.
+ *
+ * @param beside what the main thread has done in its place
+ */
+export function readStats({ words, stats }: L.ThreadMemory, beside?: Float64Array): ThreadStats {
+  const sum = (field: number): number => (stats[field] ?? 0) + (beside?.[field] ?? 0);
   return {
     threadId: words[L.THREAD_ID] ?? 0,
-    waits: stats[L.WAITS] ?? 0,
-    events: stats[L.EVENTS] ?? 0,
-    handled: stats[L.HANDLED] ?? 0,
-    contended: stats[L.CONTENDED_EVENTS] ?? 0,
-    stale: stats[L.STALE_EVENTS] ?? 0,
-    errors: stats[L.ERRORS] ?? 0,
-    busyMs: stats[L.BUSY] ?? 0,
+    waits: sum(L.WAITS),
+    events: sum(L.EVENTS),
+    handled: sum(L.HANDLED),
+    contended: sum(L.CONTENDED_EVENTS),
+    stale: sum(L.STALE_EVENTS),
+    errors: sum(L.ERRORS),
+    busyMs: sum(L.BUSY),
   };
 }

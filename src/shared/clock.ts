@@ -1,6 +1,7 @@
 /** Deadlines on the monotonic clock, the kernel's own: bound here, because a test's fake timers replace the public one. */
 
-const now = performance.now.bind(performance);
+/** Milliseconds. */
+export const now = performance.now.bind(performance);
 
 /** Milliseconds; -1 (for ever) stays -1. */
 export function deadlineAfter(timeout: number): number {

@@ -10,6 +10,8 @@ export const DOORBELL = 1;
 export const POSTS = 2;
 /** Threads that are blocked in epoll_wait: a hint, for those that have more in hand than they should. */
 export const IDLE = 3;
+/** 1 while the main thread takes what is ready itself: threads without a handler sleep on this word (main/stand-in.ts). */
+export const AWAKE = 4;
 const HEADER_WORDS = 16;
 
 // ---- a slot: what the service knows of one registration -----------------------------------------------
@@ -87,7 +89,7 @@ export const CONTENDED_EVENTS = 3;
 export const STALE_EVENTS = 4;
 export const ERRORS = 5;
 export const BUSY = 6;
-const STATS_DOUBLES = 8;
+export const STATS_DOUBLES = 8;
 
 // ---- a thread's ring to the main thread -----------------------------------------------------------------
 export const RING_ENTRIES = 1024;

@@ -5,6 +5,7 @@
  * (the agenda), and registrations that it holds and is to look at again (held). While it is in a handler, a peer that finds
  * it stuck there may take both over: see position.ts.
  */
+import { now } from '../shared/clock.js';
 import { EINTR, EpollError } from '../shared/errors.js';
 import * as L from '../shared/layout.js';
 import { EVENT_WORDS, epollWait, isRegisteredFile } from '../shared/syscalls.js';
@@ -30,6 +31,7 @@ export class WaitLoop {
   readonly #agenda: Int32Array;
   readonly #outbox: Outbox;
   readonly #runner: Runner;
+  readonly #isForMain: boolean;
   readonly #peers: Peers | undefined;
   readonly #rescuer: Rescuer;
   readonly #batch: BatchSize;
@@ -57,6 +59,7 @@ export class WaitLoop {
     this.#position = new Position(memory.words);
     const runner = new Runner(parts, this.#position, this.#batch);
     this.#runner = runner;
+    this.#isForMain = handler === undefined;
     this.#peers = plan.threads === 1 || handler === undefined ? undefined : new Peers(plan, index);
     this.#rescuer = {
       event: (slot, generation) => outbox.push(L.REARM, slot, generation),
@@ -69,7 +72,7 @@ export class WaitLoop {
 
   /** Runs until there is a reason to let the event loop have a turn, and comes back after it. */
   turn(): void {
-    this.#now = performance.now();
+    this.#now = now();
     const until = this.#now + TURN_MS;
     for (;;) {
       if (!this.#work()) {
@@ -94,7 +97,7 @@ export class WaitLoop {
     // Each event may end up on the held list.
     const room = Math.min(this.#batch.size, held.room);
     const n = held.length > 0 ? this.#look(room) : this.#block(room);
-    this.#now = performance.now();
+    this.#now = now();
     this.#next = 0;
     this.#count = Math.max(0, n);
     if (n < 0 && n !== -EINTR && !this.#stopping()) throw new EpollError(n, 'epoll_wait', this.#epfd);
@@ -107,6 +110,10 @@ export class WaitLoop {
   }
 
   #block(room: number): number {
+    if (this.#isForMain && Atomics.load(this.#header, L.AWAKE) === 1) {
+      // It takes what is ready itself.
+      Atomics.wait(this.#header, L.AWAKE, 1, this.#slice);
+    }
     if (this.#peers === undefined) return epollWait(this.#epfd, this.#agenda, room, this.#slice);
     Atomics.add(this.#header, L.IDLE, 1);
     const n = epollWait(this.#epfd, this.#agenda, room, this.#slice);
@@ -121,13 +128,13 @@ export class WaitLoop {
     while (this.#next < this.#count) {
       if (this.#stopping()) return true;
       if (!this.#take(this.#next++, this.#now - started > SLOW_MS)) return false;
-      this.#now = performance.now();
+      this.#now = now();
       if (this.#now - started > SLOW_MS && Atomics.load(this.#header, L.IDLE) > 0) this.#handOn();
     }
     if (this.#runner.held.length > 0 && !this.#stopping() && !this.#runner.lookAgain(this.#count > 0)) return false;
     const done = (this.#position.runs - runs) | 0;
     if (done > 0) {
-      this.#now = performance.now();
+      this.#now = now();
       this.#batch.measured(this.#now - started, done);
       this.#add(L.BUSY, this.#now - started);
     }
@@ -166,7 +173,7 @@ export class WaitLoop {
     this.#position.pend();
     const goOn = (failed: boolean, error?: unknown): void => {
       this.#runner.resume(failed, error);
-      const took = performance.now() - since;
+      const took = now() - since;
       this.#batch.measured(took, 1);
       this.#add(L.BUSY, took);
       setImmediate(this.#turn);
