@@ -1,5 +1,8 @@
-// Wake-up: from just before a thread writes to a socket pair until the handler runs, everything else idle.
+// Wake-up: from just before a process writes to a socket pair until the handler runs, everything else idle.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { Socket } from 'node:net';
+import { program } from './lib/c.js';
 import { inC } from './lib/contestant.js';
 import { EPOLLIN, Epoll, sys, WaitService } from './lib/ours.js';
 import { question } from './lib/question.js';
@@ -12,8 +15,9 @@ const PAUSE_MS = 0.5;
 const WARM_UPS = 10;
 
 /**
- * Writes `samples` times 8 bytes, the time in nanoseconds, each after the one before was received; without a pause at first.
- * @param watch has what comes from the fd received, as workers/wake-up.js and the handler do
+ * Has `samples` times 8 bytes written, the time in nanoseconds, each after the one before was answered; without a pause at
+ * first. The writer is the same for all, C twin included: what it takes itself is not what is asked.
+ * @param watch has what comes from the fd received and answered, as the handler does
  */
 async function measure(watch, time) {
   const [from, to] = sys.socketpair();
@@ -22,12 +26,22 @@ async function measure(watch, time) {
   const turns = shared(1);
   const latencies = new Float64Array(new SharedArrayBuffer(samples * 8));
   const close = await watch(to, turns, latencies);
-  const writer = await startWorker('wake-up', { fd: from, turns, warmup, samples, pause: PAUSE_MS });
-  const sent = await join(writer);
+  const sent = await write(from, warmup, samples);
   await close();
   const sorted = latencies.slice(warmup).sort();
   const values = { p50: percentile(sorted, 0.5), p99: percentile(sorted, 0.99) };
   return { values, sent, received: Atomics.load(turns, 0) };
+}
+
+/** By c/wake-up.c, or by a thread where it cannot be compiled. @returns how many were answered */
+async function write(fd, warmup, samples) {
+  const { path } = program('wake-up');
+  if (path === undefined) {
+    return join(await startWorker('wake-up', { fd, warmup, samples, pause: PAUSE_MS }));
+  }
+  const args = ['send', PAUSE_MS, warmup, samples - warmup].map(String);
+  const [code] = await once(spawn(path, args, { stdio: ['ignore', 'ignore', 'inherit', fd] }), 'exit');
+  return code === 0 ? samples : -1;
 }
 
 async function byService(fd, turns, latencies) {
@@ -51,11 +65,11 @@ async function byBareThread(fd, turns, latencies) {
 
 async function byNet(fd, turns, latencies) {
   const socket = new Socket({ fd });
+  const answer = Buffer.alloc(1);
   socket.on('data', data => {
     const now = process.hrtime.bigint();
-    latencies[turns[0]] = Number(now - data.readBigInt64LE()) / 1000;
-    Atomics.add(turns, 0, 1);
-    Atomics.notify(turns, 0);
+    latencies[Atomics.add(turns, 0, 1)] = Number(now - data.readBigInt64LE()) / 1000;
+    socket.write(answer);
   });
   return () => socket.destroy();
 }
@@ -65,7 +79,7 @@ const goal = { case: 'one fd', ours: 'epoll-pool' };
 await question(import.meta.url, {
   name: 'wake-up',
   title: 'Wake-up',
-  text: 'from just before a thread writes to a socket pair until the handler runs; one write at a time, all idle before it',
+  text: 'from just before a process in C writes to a socket pair until the handler runs; one write at a time, all idle before it',
   time: { warmup: 200, ms: 1000 },
   metrics: {
     p50: { title: 'p50', unit: 'µs', better: 'lower' },
@@ -75,7 +89,11 @@ await question(import.meta.url, {
   contestants: [
     {
       name: 'a thread in C',
-      run: inC('wake-up', (_, { warmup, ms }) => [PAUSE_MS, ...[warmup, ms].map(t => Math.ceil(t / PAUSE_MS / 2))]),
+      run: inC('wake-up', (_, { warmup, ms }) => [
+        'receive',
+        PAUSE_MS,
+        ...[warmup, ms].map(t => Math.ceil(t / PAUSE_MS / 2)),
+      ]),
     },
     { name: 'bare koffi thread', run: (_, time) => measure(byBareThread, time) },
     { name: "node:net 'data'", run: (_, time) => measure(byNet, time) },

@@ -2,6 +2,7 @@
 import { shared } from '../lib/threads.js';
 
 const time = new BigInt64Array(1);
+const answer = new Uint8Array(1);
 let turns = shared(1);
 let latencies = new Float64Array(1);
 
@@ -12,7 +13,6 @@ export function setup(data) {
 export default function received(ready) {
   const now = process.hrtime.bigint();
   if (ready.read(time) < 0) return;
-  latencies[turns[0]] = Number(now - time[0]) / 1000;
-  Atomics.add(turns, 0, 1);
-  Atomics.notify(turns, 0);
+  latencies[Atomics.add(turns, 0, 1)] = Number(now - time[0]) / 1000;
+  ready.write(answer);
 }
