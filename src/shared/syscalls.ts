@@ -46,6 +46,7 @@ type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 interface Libc {
   readonly poll_handle: (fd: number, callback: () => void) => PollHandle;
   readonly errno: () => number;
+  readonly addressOf: (memory: Memory) => bigint;
   readonly epoll_create1: Call<[flags: number]>;
   readonly epoll_ctl: Call<[epfd: number, op: number, fd: number, event: Memory | null]>;
   readonly epoll_wait: Call<[epfd: number, events: Memory, max: number, timeout: number]>;
@@ -59,6 +60,9 @@ interface Libc {
   readonly accept4: Call<[fd: number, address: null, length: null, flags: number]>;
   readonly read: Call<[fd: number, buffer: Memory, length: number]>;
   readonly write: Call<[fd: number, buffer: Memory, length: number]>;
+  readonly epollWaitAt: Call<[epfd: number, events: number, max: number, timeout: number]>;
+  readonly readAt: Call<[fd: number, address: number, length: number]>;
+  readonly writeAt: Call<[fd: number, address: number, length: number]>;
   readonly poll: Call<[fds: Memory, count: number, timeout: number]>;
   readonly fcntl: Call<[fd: number, command: number, argument: number]>;
   readonly close: Call<[fd: number]>;
@@ -103,6 +107,7 @@ function load(from?: string): Libc {
   return {
     poll_handle: koffi.node.poll,
     errno: koffi.errno,
+    addressOf: koffi.address,
     epoll_create1: lib.func('epoll_create1', 'int', ['int']),
     epoll_ctl: lib.func('epoll_ctl', 'int', ['int', 'int', 'int', 'void *']),
     epoll_wait: lib.func('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
@@ -116,6 +121,9 @@ function load(from?: string): Libc {
     accept4: lib.func('accept4', 'int', ['int', 'void *', 'void *', 'int']),
     read: lib.func('read', 'long', ['int', 'void *', 'size_t']),
     write: lib.func('write', 'long', ['int', 'void *', 'size_t']),
+    epollWaitAt: lib.func('epoll_wait', 'int', ['int', 'size_t', 'int', 'int']),
+    readAt: lib.func('read', 'long', ['int', 'size_t', 'size_t']),
+    writeAt: lib.func('write', 'long', ['int', 'size_t', 'size_t']),
     poll: lib.func('poll', 'int', ['void *', 'ulong', 'int']),
     fcntl: lib.func('fcntl', 'int', ['int', 'int', 'long']),
     close: lib.func('close', 'int', ['int']),
@@ -138,6 +146,36 @@ function failure(c: Libc): number {
   return -c.errno();
 }
 
+/** Of larger buffers the place is not kept, so that nobody's memory is held for long. */
+const KEPT_BYTES = 1 << 20;
+
+/**
+ * Where the buffer lies that one of the calls was given last. koffi asks V8 for that each time, which is a tenth of a call
+ * and more when caches are cold; here it is asked from the second time in a row on.
+ *
+ * It stays true: V8 does not move what was asked for once, a resizable buffer has its address for good, and whatever was
+ * detached, or shrunk away, has a length of 0, for which callers pass another buffer. The view is held meanwhile.
+ */
+class Place {
+  #memory: Memory | undefined;
+  #address = 0;
+
+  /** @param bytes how long the buffer is @returns 0: not known */
+  of(c: Libc, memory: Memory, bytes: number): number {
+    if (memory !== this.#memory) {
+      this.#memory = bytes > KEPT_BYTES ? undefined : memory;
+      this.#address = 0;
+    } else if (this.#address === 0) {
+      this.#address = Number(c.addressOf(memory));
+    }
+    return this.#address;
+  }
+}
+
+const waited = new Place();
+const filled = new Place();
+const written = new Place();
+
 // ---- epoll -------------------------------------------------------------------------------------------
 
 /** epoll_create1(EPOLL_CLOEXEC) */
@@ -156,7 +194,8 @@ export function epollControl(epfd: number, op: number, fd: number, event: Memory
 /** One epoll_wait, not retried. @param milliseconds whole; -1 waits for ever */
 export function epollWait(epfd: number, events: Memory, max: number, milliseconds: number): number {
   const c = libc();
-  const n = c.epoll_wait(epfd, events, max, milliseconds);
+  const at = waited.of(c, events, max * EVENT_WORDS * 4);
+  const n = at === 0 ? c.epoll_wait(epfd, events, max, milliseconds) : c.epollWaitAt(epfd, at, max, milliseconds);
   return n < 0 ? failure(c) : n;
 }
 
@@ -266,13 +305,15 @@ export function accept(fd: number): number {
 
 export function read(fd: number, buffer: Memory, length: number): number {
   const c = libc();
-  const n = c.read(fd, buffer, length);
+  const at = filled.of(c, buffer, length);
+  const n = at === 0 ? c.read(fd, buffer, length) : c.readAt(fd, at, length);
   return n < 0 ? failure(c) : n;
 }
 
 export function write(fd: number, buffer: Memory, length: number): number {
   const c = libc();
-  const n = c.write(fd, buffer, length);
+  const at = written.of(c, buffer, length);
+  const n = at === 0 ? c.write(fd, buffer, length) : c.writeAt(fd, at, length);
   return n < 0 ? failure(c) : n;
 }
 
