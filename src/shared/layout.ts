@@ -12,6 +12,8 @@ export const POSTS = 2;
 export const IDLE = 3;
 /** 1 while the main thread takes what is ready itself: threads without a handler sleep on this word (main/stand-in.ts). */
 export const AWAKE = 4;
+/** Threads that stay out of epoll_wait for a moment (worker/wait-loop.ts); one that dies in it is counted for ever. */
+export const DOZING = 5;
 const HEADER_WORDS = 16;
 
 // ---- a slot: what the service knows of one registration -----------------------------------------------

@@ -5,6 +5,8 @@
 const TARGET_MS = 0.1;
 /** Runs this long are not to follow one another for one registration while others wait. */
 const LONG_MS = 1;
+/** Runs this long cost about what it costs to wake a thread for them. */
+const CHEAP_MS = 0.02;
 /** How slowly one slow run is forgotten. */
 const MEMORY = 16;
 
@@ -23,6 +25,11 @@ export class BatchSize {
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Whether runs are known to be so short that one thread does well to take many, and the others to sleep on. */
+  get isCheap(): boolean {
+    return this.#mean > 0 && this.#mean < CHEAP_MS;
   }
 
   /** Whether one run takes so long that another thread, if one is free, should have the next. */

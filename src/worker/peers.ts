@@ -14,7 +14,7 @@ import {
 import { EVENT_WORDS } from '../shared/syscalls.js';
 
 /** A run that has lasted so long since it was first seen is stuck, as far as what waits behind it is concerned. */
-const STUCK_MS = 10;
+export const STUCK_MS = 10;
 
 /** What becomes of an entry that was taken over. */
 export interface Rescuer {
@@ -31,6 +31,8 @@ interface Peer {
   readonly owner: number;
   runs: number;
   since: number;
+  /** As of the last `areBusy`. */
+  seen: number;
 }
 
 export class Peers {
@@ -41,9 +43,21 @@ export class Peers {
 
   constructor(plan: Plan, self: number) {
     const indices = Array.from({ length: plan.threads }, (_, i) => i).filter(i => i !== self);
-    this.#peers = indices.map(i => ({ memory: threadOf(plan, i), owner: i + 1, runs: 0, since: 0 }));
+    this.#peers = indices.map(i => ({ memory: threadOf(plan, i), owner: i + 1, runs: 0, since: 0, seen: 0 }));
     this.#mark = AT_PEER + self;
     this.#events = new Int32Array(2 * plan.batch);
+  }
+
+  /** Whether one is in a run, or has been since this was last asked: it may get stuck, and is to be looked after. */
+  areBusy(): boolean {
+    let busy = false;
+    for (const peer of this.#peers) {
+      const { words } = peer.memory;
+      const runs = Atomics.load(words, RUNS);
+      busy ||= runs !== peer.seen || Atomics.load(words, AT) === AT_RUN;
+      peer.seen = runs;
+    }
+    return busy;
   }
 
   rescue(rescuer: Rescuer): void {

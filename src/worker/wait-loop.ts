@@ -11,17 +11,20 @@ import * as L from '../shared/layout.js';
 import { EVENT_WORDS, epollWait, isRegisteredFile } from '../shared/syscalls.js';
 import { BatchSize } from './batch-size.js';
 import type { Outbox } from './outbox.js';
-import { Peers, type Rescuer } from './peers.js';
+import { Peers, type Rescuer, STUCK_MS } from './peers.js';
 import { Position } from './position.js';
 import { type Parts, Runner } from './runner.js';
 
 /** After this long in one go the thread gives its event loop a turn, for timers, messages and output. */
 const TURN_MS = 20;
+/** For how long a thread that has found nothing leaves what comes to the others. */
+const DOZE_MS = 1;
 /** A batch that has taken this long is handed on, to threads that are free. */
 const SLOW_MS = 1;
 
 export class WaitLoop {
   readonly #epfd: number;
+  readonly #threads: number;
   readonly #slice: number;
   readonly #header: Int32Array;
   readonly #slots: Int32Array;
@@ -47,6 +50,7 @@ export class WaitLoop {
     const { plan, index, epfd, outbox, handler } = parts;
     const memory = L.threadOf(plan, index);
     this.#epfd = epfd;
+    this.#threads = plan.threads;
     // A bound for an owner that ends without a word; Node waits for its threads one by one.
     this.#slice = Math.max(20, Math.min(500, Math.floor(1000 / plan.threads)));
     this.#header = L.headerOf(plan);
@@ -115,10 +119,31 @@ export class WaitLoop {
       Atomics.wait(this.#header, L.AWAKE, 1, this.#slice);
     }
     if (this.#peers === undefined) return epollWait(this.#epfd, this.#agenda, room, this.#slice);
+    if (this.#batch.isCheap) {
+      const n = this.#look(room);
+      if (n !== 0) return n;
+      this.#add(L.WAITS, 1);
+      this.#doze();
+    }
+    // Back in time for what a peer has in hand when it gets stuck.
+    const slice = this.#peers.areBusy() ? STUCK_MS : this.#slice;
     Atomics.add(this.#header, L.IDLE, 1);
-    const n = epollWait(this.#epfd, this.#agenda, room, this.#slice);
+    const n = epollWait(this.#epfd, this.#agenda, room, slice);
     Atomics.sub(this.#header, L.IDLE, 1);
     return n;
+  }
+
+  /**
+   * The kernel wakes a thread that waits for each event that comes while another is busy: where runs are cheap, waking it
+   * costs more than they do. So it stays away for a moment, bounded in case they turn out slow; never do all of them.
+   */
+  #doze(): void {
+    const header = this.#header;
+    const dozing = Atomics.load(header, L.DOZING);
+    if (dozing + 1 >= this.#threads) return;
+    if (Atomics.compareExchange(header, L.DOZING, dozing, dozing + 1) !== dozing) return;
+    Atomics.wait(header, L.STOP, 0, DOZE_MS);
+    Atomics.sub(header, L.DOZING, 1);
   }
 
   /** Deals with the agenda, then with what is held. False: a handler's promise is pending. */

@@ -1,0 +1,63 @@
+/** Cheap runs are one thread's, while the others stay away for a moment; nothing is lost by that, and nobody waits for long. */
+import { EPOLLET, EPOLLIN } from 'epoll-pool';
+import { expect, test } from 'vitest';
+import { eventfd, signal } from './support/fds.ts';
+import { module, pause, start, total, until } from './support/service.ts';
+
+/** Each run makes the next registration ready; run STUCK_AT of a relay blocks until the gate is open. */
+const HANDLER = module(`
+  const count = new BigUint64Array(1), one = new BigUint64Array([1n]);
+  let cells, fds, sys;
+  // Each relay has 50 registrations of its own, so that no two meet.
+  const next = i => i - (i % 50) + ((i + 7) % 50);
+  export const setup = async data => {
+    ({ cells, fds } = data);
+    sys = await import(data.sys);
+  };
+  export default ready => {
+    ready.read(count);
+    if (ready.data === 1000n) {
+      Atomics.add(cells, 3, 1);
+      Atomics.wait(cells, 2, 0, 10_000);
+      return;
+    }
+    const left = Atomics.sub(cells, 0, 1) - 1;
+    if (left > 0) sys.write(fds[next(Number(ready.data))], one);
+    else Atomics.add(cells, 1, 1);
+  };
+`);
+
+const RELAYS = 3;
+
+test.each([2, 4])('%i threads: relays of cheap runs, and now and then one that is stuck', async threads => {
+  const cells = new Int32Array(new SharedArrayBuffer(16));
+  const fds = Array.from({ length: 50 * RELAYS }, () => eventfd());
+  const stuck = eventfd();
+  const sys = import.meta.resolve('epoll-pool/sys');
+  const { service, failures } = await start({ threads, handler: HANDLER, handlerData: { cells, fds, sys } });
+  for (const [data, fd] of fds.entries()) await service.register(fd, { events: EPOLLIN | EPOLLET, data });
+  await service.register(stuck, { events: EPOLLIN | EPOLLET, data: 1000 });
+  const times: number[] = [];
+  let runs = 0;
+  for (let round = 1; round <= 8; round++) {
+    // Long enough for all threads to know that runs are cheap.
+    Atomics.store(cells, 0, 20_000);
+    runs += 20_000 + RELAYS - 1;
+    for (let i = 0; i < RELAYS; i++) signal(fds[50 * i] ?? -1);
+    await until(() => Atomics.load(cells, 0) < 5000, 'most of the relay');
+    signal(stuck);
+    runs++;
+    await until(() => Atomics.load(cells, 3) === round, 'the run that is stuck');
+    const from = performance.now();
+    await until(() => Atomics.load(cells, 0) <= 1 - RELAYS, 'the rest of the relay');
+    times.push(performance.now() - from);
+    Atomics.store(cells, 2, 1);
+    Atomics.notify(cells, 2);
+    await until(() => total(service, 'handled') === runs, 'the end of all runs');
+    Atomics.store(cells, 2, 0);
+    await pause(5);
+  }
+  // The others go on within milliseconds, and do not wait for a slice of epoll_wait to end.
+  expect(times.sort((a, b) => a - b)[4]).toBeLessThan(150);
+  expect(failures).toEqual([]);
+});
