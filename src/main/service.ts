@@ -40,7 +40,8 @@ const data = new Uint32Array(2);
  *
  * A registration rests (runs no more until modify()) after its handler threw, or when the thread died in its run; each
  * emits one 'error'. EPOLLEXCLUSIVE is for several instances, so the service refuses it (ERR_OUT_OF_RANGE).
- * Without a handler, events wait until somebody listens; one consumer at a time: iterating beside an 'event' listener or
+ * Without a handler, events wait until somebody listens, and then the main thread takes what is ready itself for as long
+ * as it is awake, in place of the threads; one consumer at a time: iterating beside an 'event' listener or
  * another iteration throws with code ERR_INVALID_STATE. What an 'event' listener throws is an uncaught exception.
  *
  * Emits: 'event' (ServiceEvent; without a handler), 'message' (value, from ready.post), 'error' (Error, ServiceEvent?).

@@ -43,13 +43,24 @@ const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
 
 type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 
+/** What every thread of a service calls. */
 interface Libc {
-  readonly poll_handle: (fd: number, callback: () => void) => PollHandle;
+  readonly koffi: Koffi;
   readonly errno: () => number;
   readonly addressOf: (memory: Memory) => bigint;
+  readonly epollWait: Call<[epfd: number, events: Memory, max: number, timeout: number]>;
+  readonly epollWaitAt: Call<[epfd: number, events: number, max: number, timeout: number]>;
+  readonly read: Call<[fd: number, buffer: Memory, length: number]>;
+  readonly readAt: Call<[fd: number, address: number, length: number]>;
+  readonly write: Call<[fd: number, buffer: Memory, length: number]>;
+  readonly writeAt: Call<[fd: number, address: number, length: number]>;
+  readonly poll: Call<[fds: Memory, count: number, timeout: number]>;
+}
+
+/** The rest, looked up when the first of it is called. */
+interface Rest {
   readonly epoll_create1: Call<[flags: number]>;
   readonly epoll_ctl: Call<[epfd: number, op: number, fd: number, event: Memory | null]>;
-  readonly epoll_wait: Call<[epfd: number, events: Memory, max: number, timeout: number]>;
   readonly eventfd: Call<[initial: number, flags: number]>;
   readonly timerfd_create: Call<[clock: number, flags: number]>;
   readonly timerfd_settime: Call<[fd: number, flags: number, value: Memory, old: null]>;
@@ -58,12 +69,6 @@ interface Libc {
   readonly dup3: Call<[from: number, to: number, flags: number]>;
   readonly socketpair: Call<[domain: number, type: number, protocol: number, fds: Memory]>;
   readonly accept4: Call<[fd: number, address: null, length: null, flags: number]>;
-  readonly read: Call<[fd: number, buffer: Memory, length: number]>;
-  readonly write: Call<[fd: number, buffer: Memory, length: number]>;
-  readonly epollWaitAt: Call<[epfd: number, events: number, max: number, timeout: number]>;
-  readonly readAt: Call<[fd: number, address: number, length: number]>;
-  readonly writeAt: Call<[fd: number, address: number, length: number]>;
-  readonly poll: Call<[fds: Memory, count: number, timeout: number]>;
   readonly fcntl: Call<[fd: number, command: number, argument: number]>;
   readonly close: Call<[fd: number]>;
   readonly epoll_pwait2: Call<
@@ -73,6 +78,7 @@ interface Libc {
 }
 
 let loaded: Libc | undefined;
+let looked: Rest | undefined;
 let binary: string | undefined;
 
 /** Loads koffi at the first call, so that importing the package works on every platform. */
@@ -103,14 +109,32 @@ function load(from?: string): Libc {
   const lib = koffi.load(null); // the running process: no library's name to guess, glibc or musl
   const files = Object.keys(require.cache).filter(path => path.endsWith('.node'));
   binary = files.find(path => require.cache[path]?.exports?.load === koffi.load);
-  if (binary !== undefined) pin(koffi, binary);
+  // Whoever told this thread where it is has done so.
+  if (from === undefined && binary !== undefined) pin(koffi, binary);
   return {
-    poll_handle: koffi.node.poll,
+    koffi,
     errno: koffi.errno,
     addressOf: koffi.address,
+    epollWait: lib.func('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
+    epollWaitAt: lib.func('epoll_wait', 'int', ['int', 'size_t', 'int', 'int']),
+    read: lib.func('read', 'long', ['int', 'void *', 'size_t']),
+    readAt: lib.func('read', 'long', ['int', 'size_t', 'size_t']),
+    write: lib.func('write', 'long', ['int', 'void *', 'size_t']),
+    writeAt: lib.func('write', 'long', ['int', 'size_t', 'size_t']),
+    poll: lib.func('poll', 'int', ['void *', 'ulong', 'int']),
+  };
+}
+
+function rest(): Rest {
+  looked ??= lookUp(libc().koffi);
+  return looked;
+}
+
+function lookUp(koffi: Koffi): Rest {
+  const lib = koffi.load(null);
+  return {
     epoll_create1: lib.func('epoll_create1', 'int', ['int']),
     epoll_ctl: lib.func('epoll_ctl', 'int', ['int', 'int', 'int', 'void *']),
-    epoll_wait: lib.func('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
     eventfd: lib.func('eventfd', 'int', ['uint', 'int']),
     timerfd_create: lib.func('timerfd_create', 'int', ['int', 'int']),
     timerfd_settime: lib.func('timerfd_settime', 'int', ['int', 'int', 'void *', 'void *']),
@@ -119,12 +143,6 @@ function load(from?: string): Libc {
     dup3: lib.func('dup3', 'int', ['int', 'int', 'int']),
     socketpair: lib.func('socketpair', 'int', ['int', 'int', 'int', 'void *']),
     accept4: lib.func('accept4', 'int', ['int', 'void *', 'void *', 'int']),
-    read: lib.func('read', 'long', ['int', 'void *', 'size_t']),
-    write: lib.func('write', 'long', ['int', 'void *', 'size_t']),
-    epollWaitAt: lib.func('epoll_wait', 'int', ['int', 'size_t', 'int', 'int']),
-    readAt: lib.func('read', 'long', ['int', 'size_t', 'size_t']),
-    writeAt: lib.func('write', 'long', ['int', 'size_t', 'size_t']),
-    poll: lib.func('poll', 'int', ['void *', 'ulong', 'int']),
     fcntl: lib.func('fcntl', 'int', ['int', 'int', 'long']),
     close: lib.func('close', 'int', ['int']),
     // Variadic in C; on Linux x64 and arm64 integers and pointers are passed alike either way.
@@ -142,8 +160,8 @@ function pin(koffi: Koffi, file: string): void {
 }
 
 /** The negative errno of a call that has just returned -1: read before anything else runs. */
-function failure(c: Libc): number {
-  return -c.errno();
+function failure(): number {
+  return -libc().errno();
 }
 
 /** Of larger buffers the place is not kept, so that nobody's memory is held for long. */
@@ -180,33 +198,33 @@ const written = new Place();
 
 /** epoll_create1(EPOLL_CLOEXEC) */
 export function epollCreate(): number {
-  const c = libc();
+  const c = rest();
   const fd = c.epoll_create1(O_CLOEXEC);
-  return fd < 0 ? failure(c) : fd;
+  return fd < 0 ? failure() : fd;
 }
 
 /** @param event one struct epoll_event; the kernel ignores it for EPOLL_CTL_DEL */
 export function epollControl(epfd: number, op: number, fd: number, event: Memory | null): number {
-  const c = libc();
-  return c.epoll_ctl(epfd, op, fd, event) < 0 ? failure(c) : 0;
+  const c = rest();
+  return c.epoll_ctl(epfd, op, fd, event) < 0 ? failure() : 0;
 }
 
 /** One epoll_wait, not retried. @param milliseconds whole; -1 waits for ever */
 export function epollWait(epfd: number, events: Memory, max: number, milliseconds: number): number {
   const c = libc();
   const at = waited.of(c, events, max * EVENT_WORDS * 4);
-  const n = at === 0 ? c.epoll_wait(epfd, events, max, milliseconds) : c.epollWaitAt(epfd, at, max, milliseconds);
-  return n < 0 ? failure(c) : n;
+  const n = at === 0 ? c.epollWait(epfd, events, max, milliseconds) : c.epollWaitAt(epfd, at, max, milliseconds);
+  return n < 0 ? failure() : n;
 }
 
 const timespec = new BigInt64Array(2);
 
 /** One epoll_pwait2 (Linux 5.11), not retried; -ENOSYS before. @param milliseconds at least 0, with fractions */
 export function epollWaitPrecise(epfd: number, events: Memory, max: number, milliseconds: number): number {
-  const c = libc();
+  const c = rest();
   setTimespec(timespec, 0, milliseconds);
   const n = c.epoll_pwait2(NR_EPOLL_PWAIT2, epfd, events, max, timespec, null, SIGSET_BYTES);
-  return n < 0 ? failure(c) : n;
+  return n < 0 ? failure() : n;
 }
 
 const watched = new Uint32Array(3);
@@ -216,7 +234,7 @@ const watched = new Uint32Array(3);
  * True as well where the kernel does not say: it may be built, or sandboxed, without kcmp.
  */
 export function isRegisteredFile(epfd: number, fd: number): boolean {
-  const c = libc();
+  const c = rest();
   watched[0] = epfd;
   watched[1] = fd;
   // A file that was dup'ed and closed stays registered under its old number, beside the one that has the number now.
@@ -225,7 +243,7 @@ export function isRegisteredFile(epfd: number, fd: number): boolean {
     const order = c.kcmp(NR_KCMP, process.pid, process.pid, KCMP_EPOLL_TFD, fd, watched);
     if (order === 0) return true;
     if (order > 0) continue;
-    const code = failure(c);
+    const code = failure();
     return code === -EPERM || code === -ENOSYS;
   }
 }
@@ -236,7 +254,7 @@ export function pollNow(fds: Memory, count: number): number {
   for (;;) {
     const n = c.poll(fds, count, 0);
     if (n >= 0) return n;
-    const code = failure(c);
+    const code = failure();
     if (code !== -EINTR) return code;
   }
 }
@@ -245,22 +263,22 @@ export function pollNow(fds: Memory, count: number): number {
 
 /** Close-on-exec, non-blocking. */
 export function eventfd(initial: number): number {
-  const c = libc();
+  const c = rest();
   const fd = c.eventfd(initial, O_CLOEXEC | O_NONBLOCK);
-  return fd < 0 ? failure(c) : fd;
+  return fd < 0 ? failure() : fd;
 }
 
 /** Close-on-exec, non-blocking, CLOCK_MONOTONIC, armed. Milliseconds, with fractions; an interval of 0 is one expiry. */
 export function timerfd(milliseconds: number, interval: number): number {
-  const c = libc();
+  const c = rest();
   const fd = c.timerfd_create(CLOCK_MONOTONIC, O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return failure(c);
+  if (fd < 0) return failure();
   const itimerspec = new BigInt64Array(4);
   setTimespec(itimerspec, 0, interval);
   setTimespec(itimerspec, 2, milliseconds);
   if (itimerspec[2] === 0n && itimerspec[3] === 0n) itimerspec[3] = 1n; // all zero would disarm it
   if (c.timerfd_settime(fd, 0, itimerspec, null) === 0) return fd;
-  const code = failure(c);
+  const code = failure();
   c.close(fd);
   return code;
 }
@@ -279,73 +297,73 @@ function setTimespec(out: BigInt64Array, at: number, milliseconds: number): void
 
 /** Two fds into `out`: the reading end, the writing end. */
 export function pipe(out: Int32Array): number {
-  const c = libc();
-  return c.pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0 ? failure(c) : 0;
+  const c = rest();
+  return c.pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0 ? failure() : 0;
 }
 
 /** Two connected stream sockets of AF_UNIX into `out`. */
 export function socketpair(out: Int32Array): number {
-  const c = libc();
-  return c.socketpair(AF_UNIX, SOCK_STREAM | O_CLOEXEC | O_NONBLOCK, 0, out) < 0 ? failure(c) : 0;
+  const c = rest();
+  return c.socketpair(AF_UNIX, SOCK_STREAM | O_CLOEXEC | O_NONBLOCK, 0, out) < 0 ? failure() : 0;
 }
 
 /** A UDP socket, bound to nothing; close-on-exec and non-blocking. */
 export function udpSocket(): number {
-  const c = libc();
+  const c = rest();
   const fd = c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK, 0);
-  return fd < 0 ? failure(c) : fd;
+  return fd < 0 ? failure() : fd;
 }
 
 /** accept4, once; the new fd is close-on-exec and non-blocking. */
 export function accept(fd: number): number {
-  const c = libc();
+  const c = rest();
   const accepted = c.accept4(fd, null, null, O_CLOEXEC | O_NONBLOCK);
-  return accepted < 0 ? failure(c) : accepted;
+  return accepted < 0 ? failure() : accepted;
 }
 
 export function read(fd: number, buffer: Memory, length: number): number {
   const c = libc();
   const at = filled.of(c, buffer, length);
   const n = at === 0 ? c.read(fd, buffer, length) : c.readAt(fd, at, length);
-  return n < 0 ? failure(c) : n;
+  return n < 0 ? failure() : n;
 }
 
 export function write(fd: number, buffer: Memory, length: number): number {
   const c = libc();
   const at = written.of(c, buffer, length);
   const n = at === 0 ? c.write(fd, buffer, length) : c.writeAt(fd, at, length);
-  return n < 0 ? failure(c) : n;
+  return n < 0 ? failure() : n;
 }
 
 /** A second fd for the same open file, close-on-exec. */
 export function dup(fd: number): number {
-  const c = libc();
+  const c = rest();
   const copy = c.fcntl(fd, F_DUPFD_CLOEXEC, 0);
-  return copy < 0 ? failure(c) : copy;
+  return copy < 0 ? failure() : copy;
 }
 
 /** Makes `to`, which is closed first, another fd for the open file of `from`; close-on-exec. */
 export function dupOnto(from: number, to: number): number {
-  const c = libc();
-  return c.dup3(from, to, O_CLOEXEC) < 0 ? failure(c) : to;
+  const c = rest();
+  return c.dup3(from, to, O_CLOEXEC) < 0 ? failure() : to;
 }
 
 export function setNonblocking(fd: number): number {
-  const c = libc();
+  const c = rest();
   const flags = c.fcntl(fd, F_GETFL, 0);
-  if (flags < 0) return failure(c);
-  return c.fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? failure(c) : 0;
+  if (flags < 0) return failure();
+  return c.fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? failure() : 0;
 }
 
 /** Not retried after EINTR: Linux has closed the fd by then. */
 export function close(fd: number): number {
-  const c = libc();
+  const c = rest();
   if (c.close(fd) === 0) return 0;
-  const code = failure(c);
+  const code = failure();
   return code === -EINTR ? 0 : code;
 }
 
 /** Watches `fd` for reading on this thread's event loop; the handle must be closed before the loop ends. */
 export function watch(fd: number, callback: () => void): PollHandle {
-  return libc().poll_handle(fd, callback);
+  return libc().koffi.node.poll(fd, callback);
 }
