@@ -56,7 +56,7 @@ export class StandIn {
    * @param deliver takes an event that the main thread holds; may throw
    */
   take(isWanted: () => boolean, deliver: (held: HeldEvent) => void): number {
-    if (Atomics.load(this.#header, L.AWAKE) === 0) return 0;
+    if (Atomics.load(this.#header, L.AWAKE) === 0 || !isWanted()) return 0;
     const n = Math.max(0, epollWait(this.#epfd, this.#agenda, this.#most, 0));
     const stats = this.stats[this.#turn];
     this.#turn = (this.#turn + 1) % this.stats.length;
