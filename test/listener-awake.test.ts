@@ -2,9 +2,10 @@
  * While the main thread is awake it takes what is ready itself, and the threads of a service without a handler stay out
  * of its way: nothing is lost or doubled by that, nobody sleeps through anything, and the event loop has its turns.
  */
-import { EPOLLET, EPOLLIN } from 'epoll-pool';
+import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT } from 'epoll-pool';
+import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
-import { drain, eventfd, signal } from './support/fds.ts';
+import { drain, eventfd, signal, socketpair } from './support/fds.ts';
 import { ended, run, startFile, start as startProcess } from './support/run.ts';
 import { pause, start, total, until } from './support/service.ts';
 import { thread } from './support/thread.ts';
@@ -146,6 +147,55 @@ test('a listener that leaves in the middle of a batch leaves the rest to the thr
     drain(fd);
     if (seen.add(fd).size === fds.length) break;
   }
+});
+
+test('modify() in a listener of what was fetched with it: the new interest has its event', async () => {
+  const { service } = await start();
+  const first = eventfd();
+  const [end, other] = socketpair();
+  sys.write(other, Buffer.alloc(1));
+  const starter = eventfd();
+  const seen: number[] = [];
+  const oneshot = (events: number): { events: number; data: number } => ({ events: events | EPOLLONESHOT, data: 2 });
+  service.on('event', ({ fd, events, data }) => {
+    if (data === 0n) {
+      drain(starter);
+      // Ready in this order, and fetched by the main thread, which is awake.
+      signal(first);
+      service.modify(end, oneshot(EPOLLIN));
+    } else if (data === 1n) {
+      drain(fd);
+      service.modify(end, oneshot(EPOLLOUT));
+    } else if (events === EPOLLOUT) {
+      seen.push(events);
+    }
+  });
+  await service.register(starter, { events: EPOLLIN, data: 0 });
+  await service.register(first, { events: EPOLLIN, data: 1 });
+  await service.register(end, { events: EPOLLONESHOT, data: 2 });
+  for (let round = 1; round <= 30; round++) {
+    signal(starter);
+    await until(() => seen.length === round, `EPOLLOUT of round ${round}`);
+  }
+});
+
+test('a listener that always throws for one registration does not keep the others from their events', async () => {
+  const source = `
+    process.on('uncaughtException', () => {});
+    const service = await lib.WaitService.start({ threads: 2 });
+    const fds = Array.from({ length: 12 }, () => sys.eventfd(1));
+    const seen = new Set();
+    service.on('event', ({ fd, data }) => {
+      if (data === 0n) throw new Error('again');
+      sys.read(fd, new Uint8Array(8));
+      if (seen.add(fd).size < fds.length - 1) return;
+      process.stdout.write('all others');
+      process.exit();
+    });
+    for (const [data, fd] of fds.entries()) service.register(fd, { events: EPOLLIN, data });
+    setTimeout(() => process.exit(1), 10_000);
+  `;
+  expect(await run(source)).toEqual(ended('all others'));
 });
 
 test('after unref() the process ends, though something is always ready', async () => {

@@ -18,7 +18,7 @@ import { StandIn } from './stand-in.js';
 /** How much is taken, and for how many milliseconds, before the event loop has a turn. */
 const ENTRIES_A_TURN = 1024;
 const TURN_MS = 5;
-/** How much is taken from one ring, or from the kernel, before it is the next one's turn. */
+/** How much is taken from one ring, or from the kernel, before it is the next one's turn: at most; less for slow listeners. */
 const ENTRIES_A_SOURCE = 16;
 
 /** Where events go on the main thread. What it throws is an uncaught exception. */
@@ -68,6 +68,7 @@ export class Intake {
   readonly #take = (held: HeldEvent): void => this.#deliver(held);
   /** The ring whose turn it is; after the last, what the kernel has. */
   #turn = 0;
+  #most = ENTRIES_A_SOURCE;
   #scheduled = false;
 
   constructor({ plan, capacity, registry, sink, epfd, portOf, again }: IntakeParts) {
@@ -117,11 +118,16 @@ export class Intake {
     const sources = this.links.length + 1;
     let left = ENTRIES_A_TURN;
     for (let quiet = 0; quiet < sources; ) {
-      const taken = this.#takeFrom(this.#turn, ENTRIES_A_SOURCE) + this.#takeDue();
-      this.#turn = (this.#turn + 1) % sources;
+      const source = this.#turn;
+      // Before it is served: the next one's turn comes whatever a listener throws.
+      this.#turn = (source + 1) % sources;
+      const taken = this.#takeFrom(source, this.#most) + this.#takeDue();
       quiet = taken === 0 ? quiet + 1 : 0;
+      if (taken === 0) continue;
       left -= taken;
-      if (left <= 0 || (taken > 0 && now() > until)) return false;
+      const late = now() > until;
+      this.#most = late ? Math.max(1, this.#most >> 1) : Math.min(ENTRIES_A_SOURCE, this.#most * 2);
+      if (left <= 0 || late) return false;
     }
     return true;
   }
@@ -129,7 +135,7 @@ export class Intake {
   /** At most `most` entries of one ring, or what the kernel has. How many. */
   #takeFrom(index: number, most: number): number {
     const link = this.links[index];
-    if (link === undefined) return this.#standIn?.take(this.#isWanted, this.#take) ?? 0;
+    if (link === undefined) return this.#standIn?.take(most, this.#isWanted, this.#take) ?? 0;
     const { ring } = link;
     let taken = 0;
     for (; taken < most; taken++) {
@@ -205,6 +211,9 @@ export class Intake {
     if (event === undefined) return;
     try {
       this.#sink.event(event);
+    } catch (error) {
+      this.#standIn?.giveBack();
+      throw error;
     } finally {
       this.consumer.release(held);
     }
@@ -213,7 +222,7 @@ export class Intake {
   /** What is due once more, while there is a listener. How many. */
   #takeDue(): number {
     let taken = 0;
-    for (; taken < ENTRIES_A_SOURCE && this.#sink.wantsEvents; taken++) {
+    for (; taken < this.#most && this.#sink.wantsEvents; taken++) {
       const held = this.consumer.shiftDue();
       if (held === undefined) break;
       this.#deliver(held);

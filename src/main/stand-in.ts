@@ -1,16 +1,16 @@
 /**
  * The main thread in the place of the threads of a service without a handler. What they fetch is for it alone, so while
- * it is awake and has emptied the rings it asks the kernel itself, and the threads stay out of the way: no ring, no
+ * it is awake it asks the kernel itself, in turn with the rings, and the threads stay out of the way: no ring, no
  * doorbell, no switch of threads for each event.
  *
  * AWAKE is 1 from when the main thread has been woken until it has found nothing more. A thread that is about to block
  * in epoll_wait sleeps on that word instead. Whatever becomes ready after the main thread's last look is still the
  * kernel's when AWAKE becomes 0, and the next thread in epoll_wait gets it: the one that is woken here, or one that sees
  * the 0 before it sleeps. The main thread claims as the threads do, in its own name; what it cannot deliver goes back to
- * the kernel before it does anything else.
+ * the kernel: before the registration whose listener threw, so that the others come first the next time.
  */
 import * as claims from '../shared/claim.js';
-import { EPOLLONESHOT } from '../shared/flags.js';
+import { EPOLLERR, EPOLLHUP, EPOLLONESHOT, READINESS } from '../shared/flags.js';
 import * as L from '../shared/layout.js';
 import { EVENT_WORDS, epollWait } from '../shared/syscalls.js';
 import type { HeldEvent } from './consumer.js';
@@ -27,6 +27,9 @@ export class StandIn {
   /** What counts for each thread beside what it has counted itself: every look is one thread's, in turn. */
   readonly stats: readonly Float64Array[];
   #turn = 0;
+  /** The next entry of the agenda, and how many there are. */
+  #next = 0;
+  #count = 0;
 
   /** @param most how many events it fetches at once */
   constructor(plan: L.Plan, epfd: number, registry: Registry, requests: Requests, most: number) {
@@ -34,8 +37,8 @@ export class StandIn {
     this.#epfd = epfd;
     this.#registry = registry;
     this.#requests = requests;
-    this.#most = most;
-    this.#agenda = new Int32Array(most * EVENT_WORDS);
+    this.#most = Math.min(most, plan.batch);
+    this.#agenda = new Int32Array(this.#most * EVENT_WORDS);
     this.stats = Array.from({ length: plan.threads }, () => new Float64Array(L.STATS_DOUBLES));
   }
 
@@ -51,27 +54,37 @@ export class StandIn {
   }
 
   /**
-   * Fetches what is ready, and delivers it for as long as it is wanted. How many there were.
+   * Fetches what is ready, at most `most`, and delivers it for as long as it is wanted. How many there were.
    *
    * @param deliver takes an event that the main thread holds; may throw
    */
-  take(isWanted: () => boolean, deliver: (held: HeldEvent) => void): number {
+  take(most: number, isWanted: () => boolean, deliver: (held: HeldEvent) => void): number {
     if (Atomics.load(this.#header, L.AWAKE) === 0 || !isWanted()) return 0;
-    const n = Math.max(0, epollWait(this.#epfd, this.#agenda, this.#most, 0));
+    const n = Math.max(0, epollWait(this.#epfd, this.#agenda, Math.min(most, this.#most), 0));
     const stats = this.stats[this.#turn];
     this.#turn = (this.#turn + 1) % this.stats.length;
     count(stats, L.WAITS, 1);
     count(stats, L.EVENTS, n);
-    let next = 0;
+    this.#next = 0;
+    this.#count = n;
     try {
-      while (next < n && isWanted()) {
-        const held = this.#claim(next++, stats);
+      while (this.#next < n && isWanted()) {
+        const held = this.#claim(this.#next++, stats);
         if (held !== undefined) deliver(held);
       }
     } finally {
-      while (next < n) this.#giveBack(next++);
+      this.giveBack();
     }
     return n;
+  }
+
+  /** Has the kernel look again at what was fetched, and is not delivered. */
+  giveBack(): void {
+    while (this.#next < this.#count) {
+      const at = this.#next++ * EVENT_WORDS;
+      const slot = this.#agenda[at + L.AGENDA_SLOT] ?? 0;
+      if (slot !== L.EXIT_SLOT) this.#requests.rearm(slot, this.#agenda[at + L.AGENDA_GENERATION] ?? 0);
+    }
   }
 
   /** Entry `i` of the agenda, if the main thread is to deliver it now. */
@@ -82,7 +95,12 @@ export class StandIn {
     const slot = this.#agenda[at + L.AGENDA_SLOT] ?? 0;
     const generation = this.#agenda[at + L.AGENDA_GENERATION] ?? 0;
     if (slot === L.EXIT_SLOT) return undefined;
-    const oneshot = (table.interestOf(slot) & EPOLLONESHOT) !== 0;
+    const interest = table.interestOf(slot);
+    const isOutdated = (mask & (interest | EPOLLERR | EPOLLHUP) & READINESS) === 0;
+    // A listener has modified it since it was fetched: what is ready now is in the kernel's list anew, and claiming the
+    // slot for this would spend a oneshot.
+    if (isOutdated && table.isHeld(slot, generation)) return undefined;
+    const oneshot = (interest & EPOLLONESHOT) !== 0;
     const generationAt = slot * L.SLOT_WORDS + L.GENERATION;
     switch (claims.claim(table.words, table.claimAt(slot), generationAt, generation, claims.MAIN, mask, oneshot)) {
       case claims.CLAIMED:
@@ -97,12 +115,6 @@ export class StandIn {
       default:
         return undefined;
     }
-  }
-
-  #giveBack(i: number): void {
-    const at = i * EVENT_WORDS;
-    const slot = this.#agenda[at + L.AGENDA_SLOT] ?? 0;
-    if (slot !== L.EXIT_SLOT) this.#requests.rearm(slot, this.#agenda[at + L.AGENDA_GENERATION] ?? 0);
   }
 }
 

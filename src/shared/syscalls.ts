@@ -164,7 +164,7 @@ function failure(): number {
   return -libc().errno();
 }
 
-/** Of larger buffers the place is not kept, so that nobody's memory is held for long. */
+/** Of larger views the place is not kept: what a view is part of is held until the next call with another. */
 const KEPT_BYTES = 1 << 20;
 
 /**

@@ -15,6 +15,8 @@ import { EVENT_WORDS } from '../shared/syscalls.js';
 
 /** A run that has lasted so long since it was first seen is stuck, as far as what waits behind it is concerned. */
 export const STUCK_MS = 10;
+/** What a run had behind it is taken over by then. */
+const RESCUED_MS = 10 * STUCK_MS;
 
 /** What becomes of an entry that was taken over. */
 export interface Rescuer {
@@ -31,8 +33,9 @@ interface Peer {
   readonly owner: number;
   runs: number;
   since: number;
-  /** As of the last `areBusy`. */
+  /** As of the last `observe`, and when it had changed. */
   seen: number;
+  movedAt: number;
 }
 
 export class Peers {
@@ -43,21 +46,38 @@ export class Peers {
 
   constructor(plan: Plan, self: number) {
     const indices = Array.from({ length: plan.threads }, (_, i) => i).filter(i => i !== self);
-    this.#peers = indices.map(i => ({ memory: threadOf(plan, i), owner: i + 1, runs: 0, since: 0, seen: 0 }));
+    this.#peers = indices.map(i => ({
+      memory: threadOf(plan, i),
+      owner: i + 1,
+      runs: 0,
+      since: 0,
+      seen: 0,
+      movedAt: 0,
+    }));
     this.#mark = AT_PEER + self;
     this.#events = new Int32Array(2 * plan.batch);
   }
 
-  /** Whether one is in a run, or has been since this was last asked: it may get stuck, and is to be looked after. */
-  areBusy(): boolean {
-    let busy = false;
+  /** Whether one has run something between the last two looks. */
+  haveMoved = false;
+  /** The same, or one is in a run that may turn out to be stuck, and is to be looked after. */
+  areBusy = false;
+
+  /** Looks what the others do. */
+  observe(now: number): void {
+    this.haveMoved = false;
+    this.areBusy = false;
     for (const peer of this.#peers) {
-      const { words } = peer.memory;
-      const runs = Atomics.load(words, RUNS);
-      busy ||= runs !== peer.seen || Atomics.load(words, AT) === AT_RUN;
-      peer.seen = runs;
+      const runs = Atomics.load(peer.memory.words, RUNS);
+      if (runs !== peer.seen) {
+        peer.seen = runs;
+        peer.movedAt = now;
+        this.haveMoved = true;
+        this.areBusy = true;
+      } else if (now - peer.movedAt < RESCUED_MS && Atomics.load(peer.memory.words, AT) === AT_RUN) {
+        this.areBusy = true;
+      }
     }
-    return busy;
   }
 
   rescue(rescuer: Rescuer): void {

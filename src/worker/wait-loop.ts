@@ -119,14 +119,15 @@ export class WaitLoop {
       Atomics.wait(this.#header, L.AWAKE, 1, this.#slice);
     }
     if (this.#peers === undefined) return epollWait(this.#epfd, this.#agenda, room, this.#slice);
+    this.#peers.observe(this.#now);
     if (this.#batch.isCheap) {
       const n = this.#look(room);
       if (n !== 0) return n;
       this.#add(L.WAITS, 1);
-      this.#doze();
+      if (this.#peers.haveMoved || Atomics.load(this.#header, L.IDLE) > 0) this.#doze();
     }
     // Back in time for what a peer has in hand when it gets stuck.
-    const slice = this.#peers.areBusy() ? STUCK_MS : this.#slice;
+    const slice = this.#peers.areBusy ? STUCK_MS : this.#slice;
     Atomics.add(this.#header, L.IDLE, 1);
     const n = epollWait(this.#epfd, this.#agenda, room, slice);
     Atomics.sub(this.#header, L.IDLE, 1);
@@ -135,7 +136,8 @@ export class WaitLoop {
 
   /**
    * The kernel wakes a thread that waits for each event that comes while another is busy: where runs are cheap, waking it
-   * costs more than they do. So it stays away for a moment, bounded in case they turn out slow; never do all of them.
+   * costs more than they do. So it stays away for a moment, while another is there for what comes: one that waits, or has
+   * just run something. A moment only, in case that one's next run is slow; never do all of them.
    */
   #doze(): void {
     const header = this.#header;

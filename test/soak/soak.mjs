@@ -34,11 +34,14 @@ const random = randomOf(seed);
 const shared = create();
 const memory = fields(shared);
 const counter = new BigUint64Array(1);
-const count = { checks: 0, opened: 0, reused: 0, errors: 0, deaths: 0, messages: 0, modified: 0 };
+const count = { checks: 0, opened: 0, reused: 0, errors: 0, deaths: 0, messages: 0, modified: 0, late: 0 };
 let generation = 0;
 let wrong = '';
 
 console.log(`soak: seed ${seed}, ${values.minutes} minutes, ${FDS} fds, ${THREADS} threads, ${WRITERS} writers`);
+
+/** The data of registrations whose fds were closed behind the service's back. */
+const behind = new Set();
 
 const service = await WaitService.start({
   threads: THREADS,
@@ -50,6 +53,8 @@ service.on('message', () => count.messages++);
 service.on('error', (error, event) => {
   count.errors++;
   if (error.code === 'ERR_WORKER_EXITED') count.deaths++;
+  // A run that had begun when its fd was closed without a word to the service.
+  else if (error.code === 'EBADF' && behind.has(event?.data)) count.late++;
   else if (error.message !== 'as told') fail(`an error that nobody asked for: ${error.stack}`);
   if (event !== undefined) resume(event);
 });
@@ -111,6 +116,7 @@ async function churn(i) {
     const deadline = performance.now() + 20_000;
     while (memory[TAKEN + i] !== memory[SENT + i] && performance.now() < deadline) await turn();
     if (memory[TAKEN + i] !== memory[SENT + i]) fail(`fd ${fd}: ${memory[SENT + i]} sent, ${memory[TAKEN + i]} taken`);
+    behind.add((BigInt(memory[GENERATION + i]) << 16n) | BigInt(i));
     close(kept);
     close(fd);
     count.reused++;
