@@ -25,10 +25,21 @@ const QUESTIONS = [
   'load-held',
 ];
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { rounds: { type: 'string' }, smoke: { type: 'boolean', default: false }, out: { type: 'string' } },
-});
+const USAGE = `Usage: npm run bench -- [question ...] [--rounds N] [--smoke] [--out FOLDER]
+
+Measures epoll-pool beside its peers: all questions, or those that are named:
+  ${QUESTIONS.join(', ')}
+
+  --rounds N    rounds of each question; without it, what the question asks for
+  --smoke       one short round, to see that everything runs
+  --out FOLDER  for latest.json and the charts; without it, bench/results
+  --help        this text`;
+
+const { values, positionals } = parsed();
+if (values.help) {
+  console.log(USAGE);
+  process.exit();
+}
 const out = values.out ?? join(here, 'results');
 
 install();
@@ -38,6 +49,25 @@ const asked = positionals.length === 0 ? QUESTIONS : QUESTIONS.filter(name => po
 const questions = asked.map(run).filter(result => result !== undefined);
 rmSync(folder, { recursive: true });
 report();
+
+function parsed() {
+  const options = {
+    rounds: { type: 'string' },
+    smoke: { type: 'boolean', default: false },
+    out: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  };
+  try {
+    const result = parseArgs({ allowPositionals: true, options });
+    const unknown = result.positionals.find(name => !QUESTIONS.includes(name));
+    if (unknown !== undefined) throw new Error(`There is no question '${unknown}'`);
+    if (!/^[1-9]\d*$/.test(result.values.rounds ?? '1')) throw new Error('--rounds takes a number from 1 on');
+    return result;
+  } catch (error) {
+    console.error(`${error.message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
 
 /** The peers, the first time. One that cannot be built is left out, and its rows say so. */
 function install() {

@@ -53,6 +53,23 @@ test.concurrent.each(questions)('%s', { timeout: 60_000 }, async name => {
   }
 });
 
+test('the command says what it can be asked', { timeout: 60_000 }, async () => {
+  const run = join('bench', 'run.js');
+  const help = await startFile([run, '--help'], 20_000).result;
+  expect(help).toMatchObject({ code: 0, stderr: '' });
+  for (const name of questions) expect(help.stdout).toContain(name);
+  for (const [bad, message] of [
+    [['raw'], "There is no question 'raw'"],
+    [['--rounds', '0'], '--rounds takes a number from 1 on'],
+    [['--fast'], "Unknown option '--fast'"],
+  ] as const) {
+    const { code, stderr, stdout } = await startFile([run, ...bad], 20_000).result;
+    expect({ bad, code, stdout }).toEqual({ bad, code: 2, stdout: '' });
+    expect(stderr).toContain(message);
+    expect(stderr).toContain('Usage: npm run bench');
+  }
+});
+
 function arrayOf(value: unknown, key: string): object[] {
   const found: unknown = typeof value === 'object' && value !== null ? Reflect.get(value, key) : undefined;
   if (!Array.isArray(found)) throw new Error(`no ${key}`);
