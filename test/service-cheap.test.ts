@@ -61,3 +61,64 @@ test.each([2, 4])('%i threads: relays of cheap runs, and now and then one that i
   expect(times.sort((a, b) => a - b)[4]).toBeLessThan(150);
   expect(failures).toEqual([]);
 });
+
+/** Answers a ping in cells[0]; what has data 1000 says so in cells[1] and then holds its thread until cells[2] is 1. */
+const PONG = (hold: string): string =>
+  module(`
+  const count = new BigUint64Array(1);
+  let cells;
+  export const setup = data => { cells = data; };
+  export default ready => {
+    ready.read(count);
+    if (ready.data === 1000n) {
+      Atomics.add(cells, 1, 1);
+      ${hold}
+      return;
+    }
+    Atomics.add(cells, 0, 1);
+  };
+`);
+
+function spin(ms: number, done: () => boolean): boolean {
+  for (const limit = performance.now() + ms; performance.now() < limit; ) if (done()) return true;
+  return done();
+}
+
+test.each([
+  ['stuck', 'Atomics.wait(cells, 2, 0, 20_000);'],
+  [
+    'waiting for its promise',
+    'return new Promise(done => setInterval(() => Atomics.load(cells, 2) === 1 && done(), 5).unref());',
+  ],
+])('the only thread that is free answers as soon as one alone, while the other is %s', async (_, hold) => {
+  const handler = PONG(hold);
+  const ponging = async (threads: number) => {
+    const cells = new Int32Array(new SharedArrayBuffer(12));
+    const { service, failures } = await start({ threads, handler, handlerData: cells });
+    const ping = eventfd();
+    await service.register(ping, { events: EPOLLIN | EPOLLET, data: 1 });
+    return { cells, service, failures, ping, soon: 0 };
+  };
+  const [alone, beside] = [await ponging(1), await ponging(2)];
+  const held = eventfd();
+  await beside.service.register(held, { events: EPOLLIN | EPOLLET, data: 1000 });
+  signal(held);
+  await until(() => Atomics.load(beside.cells, 1) === 1, 'the run that holds its thread');
+  const warmup = 500;
+  const rounds = 1000;
+  for (let i = 1; i <= warmup + rounds; i++) {
+    for (const one of [alone, beside]) {
+      const from = performance.now();
+      signal(one.ping);
+      expect(spin(5000, () => Atomics.load(one.cells, 0) === i)).toBe(true);
+      if (i > warmup && performance.now() - from < 0.5) one.soon++;
+    }
+    // Long enough for a thread to look once more, and find nothing.
+    spin(0.1, () => false);
+  }
+  Atomics.store(beside.cells, 2, 1);
+  Atomics.notify(beside.cells, 2);
+  // If it stayed away for a millisecond whenever it finds nothing, half of the answers would be late.
+  expect(beside.soon / alone.soon).toBeGreaterThan(0.75);
+  expect([...alone.failures, ...beside.failures]).toEqual([]);
+});

@@ -3,14 +3,13 @@
  * requests to the registry, what handlers posted or threw to the service's listeners.
  */
 import { setImmediate } from 'node:timers';
-import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
 import { now } from '../shared/clock.js';
-import { unpackError } from '../shared/error-transfer.js';
 import { joinWord64 } from '../shared/events.js';
 import * as L from '../shared/layout.js';
-import type { Parcel } from '../shared/parcel.js';
 import { RingReader } from '../shared/ring.js';
 import { Consumer, eventOf, type HeldEvent, type ServiceEvent } from './consumer.js';
+import { Mail, type MailSink } from './mail.js';
 import type { Registry } from './registry.js';
 import { Requests } from './requests.js';
 import { StandIn } from './stand-in.js';
@@ -22,7 +21,7 @@ const TURN_MS = 5;
 const ENTRIES_A_SOURCE = 16;
 
 /** Where events go on the main thread. What it throws is an uncaught exception. */
-export interface Sink {
+export interface Sink extends MailSink {
   /** Whether `event` is to be called. */
   readonly wantsEvents: boolean;
   event(event: ServiceEvent): void;
@@ -30,16 +29,12 @@ export interface Sink {
   pullable(): void;
   /** Whether it has an event that it pulled, and has not released. */
   holds(slot: number, generation: number): boolean;
-  message(value: unknown): void;
-  error(error: Error, event?: ServiceEvent): void;
 }
 
 /** One thread, as seen from here. */
 export interface Link {
   readonly memory: L.ThreadMemory;
   readonly ring: RingReader;
-  /** Values of ready.post() that were taken. */
-  received: number;
 }
 
 export interface IntakeParts {
@@ -58,11 +53,10 @@ export class Intake {
   readonly consumer: Consumer;
   readonly links: readonly Link[];
   readonly #sink: Sink;
-  readonly #header: Int32Array;
   readonly #registry: Registry;
   readonly #requests: Requests;
   readonly #standIn: StandIn | undefined;
-  readonly #portOf: (index: number) => MessagePort | undefined;
+  readonly #mail: Mail;
   readonly #again: () => void;
   readonly #isWanted = (): boolean => this.#sink.wantsEvents;
   readonly #take = (held: HeldEvent): void => this.#deliver(held);
@@ -73,13 +67,12 @@ export class Intake {
 
   constructor({ plan, capacity, registry, sink, epfd, portOf, again }: IntakeParts) {
     this.#sink = sink;
-    this.#header = L.headerOf(plan);
     this.#registry = registry;
-    this.#portOf = portOf;
+    this.#mail = new Mail(plan, registry, sink, portOf);
     this.#again = again;
     this.links = Array.from({ length: plan.threads }, (_, index) => {
       const memory = L.threadOf(plan, index);
-      return { memory, ring: new RingReader(memory), received: 0 };
+      return { memory, ring: new RingReader(memory) };
     });
     this.consumer = new Consumer(registry);
     this.#requests = new Requests(registry, capacity, (error, event) => sink.error(error, event));
@@ -156,14 +149,13 @@ export class Intake {
       const low = (entry[at + L.OP_LOW] ?? 0) >>> 0;
       const high = (entry[at + L.OP_HIGH] ?? 0) >>> 0;
       ring.shift();
-      this.#carryOut(index, link, op, slot, generation, fd, mask, low, high);
+      this.#carryOut(index, op, slot, generation, fd, mask, low, high);
     }
     return taken;
   }
 
   #carryOut(
     index: number,
-    link: Link,
     op: number,
     slot: number,
     generation: number,
@@ -175,34 +167,14 @@ export class Intake {
     const requests = this.#requests;
     if (op === L.REARM) requests.rearm(slot, generation);
     else if (op === L.RELEASED) requests.released(slot, generation);
-    else if (op === L.POST) this.#open(link, this.#receive(index));
+    else if (op === L.POST) this.#mail.open(index, this.#mail.receive(index));
     else if (op === L.REGISTER) requests.register(fd, mask, low, high);
     else if (op === L.MODIFY) requests.modify(slot, generation, fd, mask, low, high);
     else {
       const event = { fd, events: mask >>> 0, data: joinWord64(low, high) };
-      if (op === L.ERROR) this.#open(link, this.#receive(index), slot, generation, event);
+      if (op === L.ERROR) this.#mail.open(index, this.#mail.receive(index), slot, generation, event);
       else requests.remove(slot, generation, op === L.CLOSE, event);
     }
-  }
-
-  #receive(index: number): Parcel | undefined {
-    const port = this.#portOf(index);
-    const received: { message: Parcel } | undefined = port && receiveMessageOnPort(port);
-    return received?.message;
-  }
-
-  /** @param event what was running when the handler threw */
-  #open(link: Link, parcel: Parcel | undefined, slot = L.EXIT_SLOT, generation = 0, event?: ServiceEvent): void {
-    if (parcel === undefined) return;
-    if ('post' in parcel) {
-      link.received++;
-      Atomics.sub(this.#header, L.POSTS, 1);
-      Atomics.notify(this.#header, L.POSTS);
-      this.#sink.message(parcel.post);
-      return;
-    }
-    this.#registry.failed(slot, generation);
-    this.#sink.error(unpackError(parcel.error), event);
   }
 
   /** An event for a listener; it is let go when the listener has returned, or thrown. */
@@ -276,15 +248,13 @@ export class Intake {
     if (link === undefined) return;
     if (ring) while (link.ring.peek() >= 0) guarded(() => this.#takeFrom(index, 1));
     const { words } = link.memory;
-    for (let parcel = this.#receive(index); parcel !== undefined; parcel = this.#receive(index)) {
+    const [slot = 0, generation = 0, mask = 0] = words.subarray(L.AT_SLOT, L.AT_MASK + 1);
+    for (let parcel = this.#mail.receive(index); parcel !== undefined; parcel = this.#mail.receive(index)) {
       const last = parcel;
-      const [slot = 0, generation = 0, mask = 0] = words.subarray(L.AT_SLOT, L.AT_MASK + 1);
       const event = this.#registry.table.isHeld(slot, generation) ? eventOf(this.#registry, slot, mask) : undefined;
-      guarded(() => this.#open(link, last, slot, generation, event));
+      guarded(() => this.#mail.open(index, last, slot, generation, event));
     }
-    Atomics.sub(this.#header, L.POSTS, (words[L.POSTED] ?? 0) - link.received);
-    link.received = words[L.POSTED] ?? 0;
-    Atomics.notify(this.#header, L.POSTS);
+    this.#mail.settle(index, words[L.POSTED] ?? 0);
   }
 
   /** Takes all there is. Whatever listeners throw is an uncaught exception, and the rest is taken all the same. */
