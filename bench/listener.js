@@ -1,13 +1,25 @@
-// An 'event' listener on the main thread: 64 eventfds that a thread feeds, edge-triggered; the listener reads them.
+// An 'event' listener on the main thread, or a loop: 64 eventfds that a thread feeds, edge-triggered; the listener reads them.
 import { feed } from './lib/feeder.js';
 import { EPOLLET, EPOLLIN, WaitService } from './lib/ours.js';
 import { question } from './lib/question.js';
 import { byKoffiPoll, byNpmEpoll } from './lib/watchers.js';
 
-async function byService(feed) {
-  const service = await WaitService.start({ threads: 1 });
+async function byListener(feed) {
+  const service = await start(feed);
   service.on('event', ({ fd }) => feed.consume(fd));
+}
+
+async function byLoop(feed) {
+  const service = await start(feed);
+  (async () => {
+    for await (const { fd } of service) feed.consume(fd);
+  })();
+}
+
+async function start(feed) {
+  const service = await WaitService.start({ threads: 1 });
   await Promise.all(feed.fds.map(fd => service.register(fd, { events: EPOLLIN | EPOLLET })));
+  return service;
 }
 
 const ours = { case: '64 eventfds', ours: 'epoll-pool' };
@@ -27,11 +39,14 @@ await question(import.meta.url, {
   contestants: [
     { name: 'npm epoll', run: (_, time) => feed(byNpmEpoll, time) },
     { name: 'koffi.node.poll', run: (_, time) => feed(byKoffiPoll, time) },
-    { name: 'epoll-pool', ours: true, run: (_, time) => feed(byService, time) },
+    { name: 'epoll-pool', ours: true, run: (_, time) => feed(byListener, time) },
+    { name: 'epoll-pool, for await', ours: true, run: (_, time) => feed(byLoop, time) },
   ],
   goals: [
     { ...ours, metric: 'rate', peer: 'npm epoll', atLeast: 6 },
     { ...ours, metric: 'rate', peer: 'koffi.node.poll', atLeast: 1.2 },
     { ...ours, metric: 'cpu', peer: 'koffi.node.poll' },
+    { ...ours, ours: 'epoll-pool, for await', metric: 'rate', peer: 'npm epoll' },
+    { ...ours, ours: 'epoll-pool, for await', metric: 'rate', peer: 'koffi.node.poll' },
   ],
 });

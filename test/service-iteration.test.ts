@@ -1,7 +1,9 @@
 /** `for await (const event of service)`: a registration rests from its event until the next is asked for. */
-import { EPOLLET, EPOLLIN, EPOLLONESHOT } from 'epoll-pool';
+import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT } from 'epoll-pool';
+import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
-import { drain, eventfd, signal } from './support/fds.ts';
+import { drain, eventfd, signal, socketpair } from './support/fds.ts';
+import { ended, run } from './support/run.ts';
 import { module, pause, quiet, start, total, until } from './support/service.ts';
 import { rejection, thrown, within } from './support/within.ts';
 
@@ -173,6 +175,116 @@ test('a loop that is left by a throw leaves the service free', async () => {
   };
   expect(await rejection(loop())).toMatchObject({ message: 'of the body' });
   expect(await rejection(loop())).toMatchObject({ message: 'of the body' });
+});
+
+// What becomes ready while a loop runs, it fetches itself, several events at a time.
+
+test.each([1, 4])('%i threads are not woken for events that the loop finds itself', async threads => {
+  const source = `
+    import { readdirSync, readFileSync } from 'node:fs';
+    const EVENTS = 40_000;
+    const switches = () => readdirSync('/proc/self/task').filter(id => Number(id) !== process.pid).reduce((sum, id) =>
+      sum + Number(/^voluntary_ctxt_switches:\\s+(\\d+)/m.exec(readFileSync('/proc/self/task/' + id + '/status', 'latin1'))[1]), 0);
+    const service = await lib.WaitService.start({ threads: ${threads} });
+    const fds = Array.from({ length: 50 }, () => sys.eventfd());
+    const one = new BigUint64Array([1n]), count = new BigUint64Array(1);
+    for (const [data, fd] of fds.entries()) await service.register(fd, { events: EPOLLIN | EPOLLET, data });
+    await new Promise(resolve => setTimeout(resolve, 50));
+    const before = switches();
+    sys.write(fds[0], one);
+    let events = 0;
+    // Each event makes the next fd ready: there is something until the last.
+    for await (const { fd, data } of service) {
+      sys.read(fd, count);
+      if (++events === EVENTS) break;
+      sys.write(fds[(Number(data) + 1) % fds.length], one);
+    }
+    const each = (switches() - before) / EVENTS;
+    process.stdout.write(each < 0.1 ? 'few' : 'many: ' + each + ' for each event');
+    service.close();
+  `;
+  expect(await run(source)).toEqual(ended('few'));
+});
+
+test.each([
+  ['level', EPOLLIN],
+  ['edge', EPOLLIN | EPOLLET],
+  ['oneshot', EPOLLIN | EPOLLONESHOT],
+])('%s: what a loop has fetched when it is left is the next one’s, once', async (mode, events) => {
+  const { service } = await start({ threads: 1 });
+  const fds = Array.from({ length: 40 }, () => eventfd());
+  await Promise.all(fds.map(fd => service.register(fd, { events })));
+  const [first = -1, ...others] = fds;
+  const counts = new Map(fds.map(fd => [fd, 0]));
+  signal(first);
+  let left = fds.length;
+  for (let stay = 3; left > 0; stay = 5) {
+    for await (const { fd } of service) {
+      counts.set(fd, (counts.get(fd) ?? 0) + 1);
+      drain(fd);
+      // Now the main thread is awake.
+      if (fd === first) for (const other of others) signal(other);
+      if (--left === 0 || --stay === 0) break;
+    }
+  }
+  expect([...new Set(counts.values())]).toEqual([1]);
+  let more = 0;
+  service.on('event', ({ fd }) => {
+    if (mode !== 'level' || sys.read(fd, new Uint8Array(8)) > 0) more++;
+  });
+  await quiet();
+  expect(more).toBe(0);
+});
+
+test('unregister() and modify() while the body is at it: of what was fetched with it, too', async () => {
+  const { service } = await start({ threads: 1 });
+  const starter = eventfd();
+  const gone = eventfd();
+  const [end, other] = socketpair();
+  sys.write(other, Buffer.alloc(1));
+  const oneshot = (events: number): { events: number; data: number } => ({ events: events | EPOLLONESHOT, data: 2 });
+  const readable = { events: EPOLLIN, data: 1 };
+  await service.register(starter, { events: EPOLLIN, data: 0 });
+  await service.register(gone, readable);
+  await service.register(end, { events: EPOLLONESHOT, data: 2 });
+  const marker = eventfd();
+  await service.register(marker, { events: EPOLLIN, data: 3 });
+  signal(starter);
+  const seen: bigint[] = [];
+  for await (const { fd, events, data } of service) {
+    seen.push(data);
+    if (data === 0n) {
+      // Ready in this order, and fetched by the main thread together, which is awake.
+      drain(fd);
+      signal(marker);
+      signal(gone);
+      await service.modify(end, oneshot(EPOLLIN));
+    } else if (data === 3n) {
+      drain(fd);
+      await within(service.unregister(gone));
+      drain(gone);
+      await service.register(gone, readable);
+      await within(service.modify(end, oneshot(EPOLLOUT)));
+    } else {
+      expect([data, events]).toEqual([2n, EPOLLOUT]);
+      if (seen.length === 60) break;
+      signal(starter);
+    }
+  }
+  expect(seen).toEqual(Array.from({ length: 20 }, () => [0n, 3n, 2n]).flat());
+});
+
+test('a body that takes long keeps no timer, and no other promise, from its turn', async () => {
+  const { service } = await start();
+  const fds = Array.from({ length: 8 }, () => eventfd(1));
+  for (const fd of fds) await service.register(fd, { events: EPOLLIN | EPOLLET });
+  const seen: number[] = [];
+  for await (const { fd } of service) {
+    seen.push(fd);
+    await pause(30);
+    if (seen.length === fds.length) break;
+  }
+  expect(new Set(seen).size).toBe(fds.length);
 });
 
 test('with a handler there is nothing to iterate', async () => {

@@ -64,6 +64,8 @@ export class Intake {
   #turn = 0;
   #most = ENTRIES_A_SOURCE;
   #scheduled = false;
+  /** A consumer has pulled an event, and will come for the next. */
+  #pulling = false;
 
   constructor({ plan, capacity, registry, sink, epfd, portOf, again }: IntakeParts) {
     this.#sink = sink;
@@ -85,8 +87,8 @@ export class Intake {
     if (this.#sink.wantsEvents) standIn?.begin();
     let threw = true;
     try {
-      if (this.#takeAll()) standIn?.end();
-      else this.#again();
+      if (!this.#takeAll()) this.#again();
+      else if (!this.#pulling) standIn?.end();
       threw = false;
     } finally {
       // What a listener threw is for the process to deal with, the rest goes on.
@@ -204,8 +206,22 @@ export class Intake {
 
   /** The next event, for a consumer that asks for them one by one. */
   pull(): HeldEvent | undefined {
-    const due = this.consumer.shiftDue();
-    if (due !== undefined) return due;
+    const standIn = this.#standIn;
+    standIn?.begin();
+    const event = this.consumer.shiftDue() ?? standIn?.shift() ?? this.#pullFromRings() ?? standIn?.pull();
+    this.#pulling = event !== undefined;
+    if (!this.#pulling) standIn?.end();
+    return event;
+  }
+
+  /** That consumer asks for no more. */
+  abandon(): void {
+    this.#pulling = false;
+    this.#standIn?.giveBack();
+    this.#standIn?.end();
+  }
+
+  #pullFromRings(): HeldEvent | undefined {
     for (let i = 0; i < this.links.length; i++) {
       this.#turn = (this.#turn + 1) % this.links.length;
       const ring = this.links[this.#turn]?.ring;

@@ -25,32 +25,37 @@ export class EventIteration implements AsyncIterableIterator<ServiceEvent> {
 
   next(): Promise<Result> {
     if (this.#done) return Promise.resolve(END);
-    return new Promise(resolve => {
-      this.#waiting.push(resolve);
-      if (this.#serving) return;
-      if (!loopIsDue()) {
-        this.serve();
-        return;
-      }
+    if (this.#serving || this.#waiting.length > 0) return this.#wait();
+    if (loopIsDue()) {
       this.#serving = true;
       setImmediate(() => {
         this.#serving = false;
         this.serve();
       });
+      return this.#wait();
+    }
+    const event = this.#take();
+    return event === undefined ? this.#wait() : Promise.resolve({ value: event, done: false });
+  }
+
+  #wait(): Promise<Result> {
+    return new Promise(resolve => {
+      this.#waiting.push(resolve);
     });
   }
 
   /** Gives what has come to whoever has asked. */
   serve(): void {
     while (this.#waiting.length > 0) {
-      this.#release();
-      const event = this.#next();
+      const event = this.#take();
       if (event === undefined) return;
       this.#waiting.shift()?.({ value: event, done: false });
     }
   }
 
-  #next(): ServiceEvent | undefined {
+  /** Lets go of the event before, and takes the next, if there is one. */
+  #take(): ServiceEvent | undefined {
+    this.#release();
     for (;;) {
       const held = this.#pull();
       if (held === undefined) return undefined;

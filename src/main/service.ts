@@ -236,6 +236,7 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
       () => this.#core.intake.pull(),
       () => {
         this.#iteration = undefined;
+        this.#core.intake.abandon();
       },
     );
     this.#iteration = iteration;

@@ -3,7 +3,8 @@
  * it is awake it asks the kernel itself, in turn with the rings, and the threads stay out of the way: no ring, no
  * doorbell, no switch of threads for each event.
  *
- * AWAKE is 1 from when the main thread has been woken until it has found nothing more. A thread that is about to block
+ * AWAKE is 1 from when the main thread has been woken, or a loop has asked for an event, until it has found nothing more.
+ * While a loop's body is at an event it stays 1: nobody else wants what comes meanwhile. A thread that is about to block
  * in epoll_wait sleeps on that word instead. Whatever becomes ready after the main thread's last look is still the
  * kernel's when AWAKE becomes 0, and the next thread in epoll_wait gets it: the one that is woken here, or one that sees
  * the 0 before it sleeps. The main thread claims as the threads do, in its own name; what it cannot deliver goes back to
@@ -27,6 +28,10 @@ export class StandIn {
   /** What counts for each thread beside what it has counted itself: every look is one thread's, in turn. */
   readonly stats: readonly Float64Array[];
   #turn = 0;
+  /** Of the thread whose turn it was. */
+  #counts: Float64Array | undefined;
+  /** AWAKE is 1, as far as is known here. */
+  #begun = false;
   /** The next entry of the agenda, and how many there are. */
   #next = 0;
   #count = 0;
@@ -45,11 +50,14 @@ export class StandIn {
   /** The threads that are about to wait are to leave it to the main thread. Not once the service stops. */
   begin(): void {
     const header = this.#header;
-    if (Atomics.load(header, L.STOP) === 0) Atomics.store(header, L.AWAKE, 1);
+    if (this.#begun || Atomics.load(header, L.STOP) !== 0) return;
+    this.#begun = true;
+    Atomics.store(header, L.AWAKE, 1);
   }
 
   /** One of the threads goes back to the kernel; the others find out by themselves, soon enough for what they are for. */
   end(): void {
+    this.#begun = false;
     if (Atomics.exchange(this.#header, L.AWAKE, 0) === 1) Atomics.notify(this.#header, L.AWAKE, 1);
   }
 
@@ -59,22 +67,47 @@ export class StandIn {
    * @param deliver takes an event that the main thread holds; may throw
    */
   take(most: number, isWanted: () => boolean, deliver: (held: HeldEvent) => void): number {
-    if (Atomics.load(this.#header, L.AWAKE) === 0 || !isWanted()) return 0;
-    const n = Math.max(0, epollWait(this.#epfd, this.#agenda, Math.min(most, this.#most), 0));
-    const stats = this.stats[this.#turn];
-    this.#turn = (this.#turn + 1) % this.stats.length;
-    count(stats, L.WAITS, 1);
-    count(stats, L.EVENTS, n);
-    this.#next = 0;
-    this.#count = n;
+    if (!isWanted()) return 0;
+    const n = this.#fetch(most);
     try {
       while (this.#next < n && isWanted()) {
-        const held = this.#claim(this.#next++, stats);
+        const held = this.#claim(this.#next++);
         if (held !== undefined) deliver(held);
       }
     } finally {
       this.giveBack();
     }
+    return n;
+  }
+
+  /** For a consumer that asks for them one by one: the next of what was fetched. */
+  shift(): HeldEvent | undefined {
+    while (this.#next < this.#count) {
+      const held = this.#claim(this.#next++);
+      if (held !== undefined) return held;
+    }
+    return undefined;
+  }
+
+  /** The same, of what is ready now; undefined: there is nothing. */
+  pull(): HeldEvent | undefined {
+    while (this.#fetch(this.#most) > 0) {
+      const held = this.shift();
+      if (held !== undefined) return held;
+    }
+    return undefined;
+  }
+
+  /** What is ready, at most `most`, into the agenda, if the main thread is to fetch. How many there were. */
+  #fetch(most: number): number {
+    if (Atomics.load(this.#header, L.AWAKE) === 0) return 0;
+    const n = Math.max(0, epollWait(this.#epfd, this.#agenda, Math.min(most, this.#most), 0));
+    this.#counts = this.stats[this.#turn];
+    this.#turn = (this.#turn + 1) % this.stats.length;
+    this.#add(L.WAITS, 1);
+    this.#add(L.EVENTS, n);
+    this.#next = 0;
+    this.#count = n;
     return n;
   }
 
@@ -88,7 +121,7 @@ export class StandIn {
   }
 
   /** Entry `i` of the agenda, if the main thread is to deliver it now. */
-  #claim(i: number, stats: Float64Array | undefined): HeldEvent | undefined {
+  #claim(i: number): HeldEvent | undefined {
     const { table } = this.#registry;
     const at = i * EVENT_WORDS;
     const mask = this.#agenda[at] ?? 0;
@@ -104,20 +137,21 @@ export class StandIn {
     const generationAt = slot * L.SLOT_WORDS + L.GENERATION;
     switch (claims.claim(table.words, table.claimAt(slot), generationAt, generation, claims.MAIN, mask, oneshot)) {
       case claims.CLAIMED:
-        count(stats, L.HANDLED, 1);
+        this.#add(L.HANDLED, 1);
         return { slot, generation, mask };
       case claims.CONTENDED:
-        count(stats, L.CONTENDED_EVENTS, 1);
+        this.#add(L.CONTENDED_EVENTS, 1);
         return undefined;
       case claims.STALE:
-        count(stats, L.STALE_EVENTS, 1);
+        this.#add(L.STALE_EVENTS, 1);
         return undefined;
       default:
         return undefined;
     }
   }
-}
 
-function count(stats: Float64Array | undefined, field: number, n: number): void {
-  if (stats !== undefined) stats[field] = (stats[field] ?? 0) + n;
+  #add(field: number, n: number): void {
+    const counts = this.#counts;
+    if (counts !== undefined) counts[field] = (counts[field] ?? 0) + n;
+  }
 }
