@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { WaitService } from 'epoll-pool';
 import { expect, onTestFinished, test } from 'vitest';
-import { countFds, countThreads } from './support/fds.ts';
+import { countFds, countThreads, threadsDownTo } from './support/fds.ts';
 import { ended, run } from './support/run.ts';
 import { module } from './support/service.ts';
 import { rejection } from './support/within.ts';
@@ -54,7 +54,8 @@ test.each(cases)('%s', async (_what, handler, error) => {
   expect(found).toBeInstanceOf(Error);
   expect(found).toMatchObject(rest);
   if (message !== undefined) expect(found).toHaveProperty('message', expect.stringMatching(message));
-  expect({ fds: countFds(), threads: countThreads() }).toEqual(before);
+  expect(countFds()).toBe(before.fds);
+  await threadsDownTo(before.threads);
 });
 
 test('threads that are still reading their files leave none of them open', async () => {
@@ -68,7 +69,8 @@ test('threads that are still reading their files leave none of them open', async
   const before = { fds: countFds(), threads: countThreads() };
   for (let i = 0; i < 10; i++) {
     expect(await rejection(WaitService.start({ threads: 3, handler }))).toHaveProperty('message', 'thrown');
-    expect({ fds: countFds(), threads: countThreads() }).toEqual(before);
+    expect(countFds()).toBe(before.fds);
+    await threadsDownTo(before.threads);
   }
 });
 

@@ -26,12 +26,13 @@ test('what is ready comes at once; what comes later, later', async () => {
 test('it uses no thread, and one fd however many wait', async () => {
   const warm = owned(new Epoll());
   await warm.waitAsync(new Events(1), 1);
-  const before = [countThreads(), countFds()];
+  const before = { threads: countThreads(), fds: countFds() };
   const waits = Array.from({ length: 50 }, () => {
     const epoll = owned(new Epoll());
     return epoll.waitAsync(new Events(1), 50);
   });
-  expect([countThreads(), countFds() - 50]).toEqual(before);
+  expect(countThreads()).toBeLessThanOrEqual(before.threads);
+  expect(countFds() - 50).toBe(before.fds);
   expect(await Promise.all(waits)).toEqual(waits.map(() => 0));
 });
 

@@ -1,5 +1,6 @@
 /** fds that tests make, and what the kernel says of them; each is closed when the test has finished. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { setTimeout } from 'node:timers/promises';
 import * as sys from 'epoll-pool/sys';
 import { onTestFinished } from 'vitest';
 
@@ -59,6 +60,13 @@ export function countFds(): number {
 /** How many threads this process has. */
 export function countThreads(): number {
   return readdirSync('/proc/self/task').length;
+}
+
+/** Resolves once there are no more threads than that: one that was joined is in /proc a moment longer. Rejects after 2 s. */
+export async function threadsDownTo(count: number): Promise<void> {
+  for (const limit = performance.now() + 2000; countThreads() > count; await setTimeout(1)) {
+    if (performance.now() > limit) throw new Error(`${countThreads()} threads, not ${count}`);
+  }
 }
 
 /** An fd number that is not open. */
