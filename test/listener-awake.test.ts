@@ -2,12 +2,21 @@
  * While the main thread is awake it takes what is ready itself, and the threads of a service without a handler stay out
  * of its way: nothing is lost or doubled by that, nobody sleeps through anything, and the event loop has its turns.
  */
-import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT } from 'epoll-pool';
+import { once } from 'node:events';
+import {
+  EPOLLET,
+  EPOLLIN,
+  EPOLLONESHOT,
+  EPOLLOUT,
+  type EventInit,
+  type ServiceEvent,
+  type WaitService,
+} from 'epoll-pool';
 import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
 import { drain, eventfd, signal, socketpair } from './support/fds.ts';
 import { ended, run, startFile, start as startProcess } from './support/run.ts';
-import { pause, start, total, until } from './support/service.ts';
+import { pause, quiet, start, total, until } from './support/service.ts';
 import { thread } from './support/thread.ts';
 import { within } from './support/within.ts';
 
@@ -207,6 +216,158 @@ test('after unref() the process ends, though something is always ready', async (
     process.on('exit', () => process.stdout.write(events >= 20_000 && events < 40_000 ? 'exit' : String(events)));
   `;
   expect(await run(source)).toEqual(ended('exit'));
+});
+
+test('after unref() the process ends, though a loop always finds something', async () => {
+  const source = `
+    const service = await lib.WaitService.start({ threads: 2 });
+    let events = 0;
+    for (let i = 0; i < 64; i++) service.register(sys.eventfd(1), { events: EPOLLIN });
+    process.on('exit', () => process.stdout.write(events >= 20_000 && events < 40_000 ? 'exit' : String(events)));
+    (async () => {
+      for await (const event of service) if (++events === 20_000) service.unref();
+    })();
+  `;
+  expect(await run(source)).toEqual(ended('exit'));
+});
+
+/** Takes one event; what has come with it is for the next consumer. */
+const ONE = {
+  'a loop': async (service: WaitService): Promise<ServiceEvent> => {
+    for await (const event of service) return event;
+    throw new Error('closed');
+  },
+  once: async (service: WaitService): Promise<ServiceEvent> => {
+    const [event] = await once(service, 'event');
+    return event;
+  },
+};
+
+test.each(Object.entries(ONE))(
+  '%s for one event at a time: what is always ready has its turn, each',
+  async (_, one) => {
+    const { service } = await start({ threads: 1 });
+    const counts = new Map<number, number>();
+    for (let i = 0; i < 5; i++) await service.register(eventfd(1), { events: EPOLLIN });
+    for (let i = 0; i < 1000; i++) {
+      const { fd } = await one(service);
+      counts.set(fd, (counts.get(fd) ?? 0) + 1);
+    }
+    expect(counts.size).toBe(5);
+    // 200 each, if the thread never came in between.
+    expect(Math.min(...counts.values())).toBeGreaterThan(150);
+  },
+);
+
+test.each(['a loop', 'a listener'])('%s: a oneshot is not spent by what was there before modify()', async consumer => {
+  const { service } = await start({ threads: 1 });
+  const [starter, first, second] = [eventfd(), eventfd(), eventfd()];
+  const oneshot = (data: number): EventInit => ({ events: EPOLLIN | EPOLLONESHOT, data });
+  let [relays, firsts, written, read, spent] = [0, 0, 0, 0, 0];
+  const write = (): void => {
+    signal(second);
+    written++;
+  };
+  const body = async ({ data }: ServiceEvent): Promise<void> => {
+    if (data === 0n) {
+      drain(starter);
+      // Until the thread has met one of these, it may fetch what is to be fetched here.
+      if (++relays % 50 > 0) {
+        signal(starter);
+        return;
+      }
+      signal(first);
+      write();
+    } else if (data === 1n) {
+      drain(first);
+      read += Math.max(0, drain(second));
+      await Promise.all([service.modify(second, oneshot(2)), service.modify(first, oneshot(1))]);
+      firsts++;
+      // The loop asks for its next event before.
+      setImmediate(() => setImmediate(write));
+    } else {
+      const n = drain(second);
+      if (n > 0) read += n;
+      else spent++;
+      await service.modify(second, oneshot(2));
+    }
+  };
+  if (consumer === 'a listener') service.on('event', body);
+  else {
+    (async () => {
+      for await (const event of service) await body(event);
+    })();
+  }
+  await service.register(starter, { events: EPOLLIN, data: 0 });
+  await service.register(first, oneshot(1));
+  await service.register(second, oneshot(2));
+  const rounds = 40;
+  for (let round = 1; round <= rounds; round++) {
+    signal(starter);
+    await until(() => firsts === round && written === 2 * round && read === written, `all of round ${round}`);
+  }
+  // A thread that has fetched both may claim the second one late; otherwise there is nothing that could be spent.
+  expect(spent).toBeLessThan(rounds / 2);
+});
+
+test('a oneshot is not spent by an edge that was pending when modify() armed it for something else', async () => {
+  const { service } = await start({ threads: 1 });
+  const [end, other] = socketpair();
+  const byte = Buffer.alloc(1);
+  await service.register(end, { events: EPOLLIN | EPOLLET });
+  sys.write(other, byte);
+  let round = 0;
+  for await (const { events } of service) {
+    if (events === EPOLLOUT) {
+      await service.modify(end, { events: EPOLLIN | EPOLLET });
+      sys.write(other, byte);
+      if (++round === 5) break;
+      continue;
+    }
+    expect(events).toBe(EPOLLIN);
+    while (sys.read(end, byte) > 0);
+    const before = total(service, 'contended');
+    sys.write(other, byte);
+    await until(() => total(service, 'contended') > before, 'the edge');
+    sys.read(end, byte);
+    // No await after it: no thread tells of EPOLLOUT before the loop lets go.
+    service.modify(end, { events: EPOLLOUT | EPOLLONESHOT });
+  }
+});
+
+test('a listener that looks what else there is by an iteration has each event once', async () => {
+  const { service } = await start({ threads: 1 });
+  const fds = Array.from({ length: 12 }, () => eventfd());
+  const counts = fds.map(() => 0);
+  const starter = eventfd();
+  const count = (data: bigint): void => {
+    counts[Number(data)] = (counts[Number(data)] ?? 0) + 1;
+  };
+  const listener = ({ data }: ServiceEvent): void => {
+    if (data === 100n) {
+      for (const fd of fds) signal(fd);
+      return;
+    }
+    count(data);
+    if (counts.reduce((a, b) => a + b) > 1) return;
+    service.off('event', listener);
+    const iteration = service[Symbol.asyncIterator]();
+    // The last finds nothing.
+    for (let i = 0; i < fds.length; i++) {
+      iteration.next().then(({ value, done }) => {
+        if (done !== true) count(value.data);
+      });
+    }
+    iteration.return?.();
+    service.on('event', listener);
+  };
+  service.on('event', listener);
+  for (const [data, fd] of fds.entries()) await service.register(fd, { events: EPOLLIN | EPOLLET, data });
+  await service.register(starter, { events: EPOLLIN | EPOLLET, data: 100 });
+  signal(starter);
+  await until(() => counts.every(n => n > 0), 'all events');
+  await quiet();
+  expect(counts).toEqual(fds.map(() => 1));
 });
 
 const ENDS = {

@@ -48,10 +48,26 @@ export class Consumer {
     if (!table.isHeld(slot, generation)) return undefined;
     const events = mask & (table.interestOf(slot) | EPOLLERR | EPOLLHUP) & READINESS;
     if (events === 0) {
-      this.release(event);
+      this.#outdated(event);
       return undefined;
     }
     return eventOf(this.#registry, slot, events);
+  }
+
+  /**
+   * Of an interest that modify() has replaced since. It may have spent the oneshot that modify() armed, and the event of
+   * the new interest been dropped for it: the kernel is to look once more.
+   */
+  #outdated(event: HeldEvent): void {
+    const { table } = this.#registry;
+    const { slot, generation } = event;
+    const at = table.claimAt(slot);
+    if ((table.interestOf(slot) & EPOLLONESHOT) === 0) {
+      this.release(event);
+      return;
+    }
+    claims.wake(table.words, at, generation);
+    if (claims.drop(table.words, at) === claims.IDLE) this.#registry.rearm(slot);
   }
 
   /** The consumer has done with it. */

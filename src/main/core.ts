@@ -13,6 +13,7 @@ import { recover, releasePeers } from './recovery.js';
 import { Registry } from './registry.js';
 import { Resources } from './resources.js';
 import { ThreadPool } from './thread-pool.js';
+import { throwLater } from './uncaught.js';
 
 export class Core {
   readonly registry: Registry;
@@ -42,6 +43,7 @@ export class Core {
       epfd: this.#hasHandler ? undefined : epfd,
       portOf: index => this.pool.portOf(index),
       again: () => this.#ring(),
+      afterTurn: call => this.#afterTurn(call),
     });
     const code = this.registry.addExit();
     if (code < 0) {
@@ -92,19 +94,24 @@ export class Core {
     if (Atomics.exchange(this.#header, L.DOORBELL, 1) === 0) this.resources.doorbell.ring();
   }
 
+  #afterTurn(call: () => void): void {
+    const turn = setImmediate(call);
+    if (this.resources.doorbell.isRef) return;
+    turn.unref();
+    // Alone, it would wait for the loop to have something else to do.
+    this.#ring();
+  }
+
   /** A thread is dead: what it has sent counts, what it had goes on elsewhere. */
   #died(index: number, error: Error): void {
     const memory = this.intake.links[index]?.memory;
     if (memory === undefined) return;
-    const failures: Array<() => void> = [];
     // Listeners may throw; that must not keep the rest from being taken over.
     const guarded = (call: () => unknown): void => {
       try {
         call();
       } catch (thrown) {
-        failures.push(() => {
-          throw thrown;
-        });
+        throwLater(thrown);
       }
     };
     this.intake.takeRest(index, this.#hasHandler, guarded);
@@ -117,7 +124,11 @@ export class Core {
     );
     guarded(() => this.#sink.error(error, interrupted));
     this.#checkEnded();
-    for (const fail of failures) setImmediate(fail);
+    if (this.#onEnded === undefined) {
+      // It may have died before it rang for what it had put in its ring, or with its hand on the bell.
+      Atomics.store(this.#header, L.DOORBELL, 0);
+      this.intake.drainSoon();
+    }
   }
 
   /** An event that a dead thread had in hand. */

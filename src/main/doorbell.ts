@@ -9,6 +9,7 @@ export class Doorbell {
   /** What the threads write to. */
   readonly bell: number;
   readonly #socket: Socket;
+  #isRef = true;
 
   /** @param onRing may throw: that is an uncaught exception @throws EpollError EMFILE, ENFILE */
   constructor(onRing: () => void) {
@@ -40,11 +41,18 @@ export class Doorbell {
     write(this.bell, BELL, 1);
   }
 
+  /** Whether it holds the process. */
+  get isRef(): boolean {
+    return this.#isRef;
+  }
+
   ref(): void {
+    this.#isRef = true;
     this.#socket.ref();
   }
 
   unref(): void {
+    this.#isRef = false;
     this.#socket.unref();
   }
 

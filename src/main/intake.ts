@@ -2,7 +2,6 @@
  * Takes what the threads send: entries of their rings, and the values in their ports. Events go to whoever wants them,
  * requests to the registry, what handlers posted or threw to the service's listeners.
  */
-import { setImmediate } from 'node:timers';
 import type { MessagePort } from 'node:worker_threads';
 import { now } from '../shared/clock.js';
 import { joinWord64 } from '../shared/events.js';
@@ -13,12 +12,15 @@ import { Mail, type MailSink } from './mail.js';
 import type { Registry } from './registry.js';
 import { Requests } from './requests.js';
 import { StandIn } from './stand-in.js';
+import { throwLater } from './uncaught.js';
 
 /** How much is taken, and for how many milliseconds, before the event loop has a turn. */
 const ENTRIES_A_TURN = 1024;
 const TURN_MS = 5;
 /** How much is taken from one ring, or from the kernel, before it is the next one's turn: at most; less for slow listeners. */
 const ENTRIES_A_SOURCE = 16;
+/** How often the kernel is asked for one event. */
+const LOOKS_A_PULL = 16;
 
 /** Where events go on the main thread. What it throws is an uncaught exception. */
 export interface Sink extends MailSink {
@@ -47,6 +49,8 @@ export interface IntakeParts {
   portOf(index: number): MessagePort | undefined;
   /** Has `drain` called again after the event loop had a turn; does not hold the process where the service does not. */
   again(): void;
+  /** Calls back after the event loop had a turn; holds the process no more than `again`. */
+  afterTurn(call: () => void): void;
 }
 
 export class Intake {
@@ -58,7 +62,7 @@ export class Intake {
   readonly #standIn: StandIn | undefined;
   readonly #mail: Mail;
   readonly #again: () => void;
-  readonly #isWanted = (): boolean => this.#sink.wantsEvents;
+  readonly afterTurn: (call: () => void) => void;
   readonly #take = (held: HeldEvent): void => this.#deliver(held);
   /** The ring whose turn it is; after the last, what the kernel has. */
   #turn = 0;
@@ -67,11 +71,12 @@ export class Intake {
   /** A consumer has pulled an event, and will come for the next. */
   #pulling = false;
 
-  constructor({ plan, capacity, registry, sink, epfd, portOf, again }: IntakeParts) {
+  constructor({ plan, capacity, registry, sink, epfd, portOf, again, afterTurn }: IntakeParts) {
     this.#sink = sink;
     this.#registry = registry;
     this.#mail = new Mail(plan, registry, sink, portOf);
     this.#again = again;
+    this.afterTurn = afterTurn;
     this.links = Array.from({ length: plan.threads }, (_, index) => {
       const memory = L.threadOf(plan, index);
       return { memory, ring: new RingReader(memory) };
@@ -101,7 +106,7 @@ export class Intake {
   drainSoon(): void {
     if (this.#scheduled) return;
     this.#scheduled = true;
-    setImmediate(() => {
+    this.afterTurn(() => {
       this.#scheduled = false;
       this.drain();
     });
@@ -130,42 +135,32 @@ export class Intake {
   /** At most `most` entries of one ring, or what the kernel has. How many. */
   #takeFrom(index: number, most: number): number {
     const link = this.links[index];
-    if (link === undefined) return this.#standIn?.take(most, this.#isWanted, this.#take) ?? 0;
+    if (link === undefined) return this.#sink.wantsEvents ? (this.#standIn?.take(most, this.#take) ?? 0) : 0;
     const { ring } = link;
     let taken = 0;
     for (; taken < most; taken++) {
       const at = ring.peek();
       if (at < 0) break;
-      const entry = ring.ring;
-      const op = entry[at + L.OP] ?? 0;
-      const slot = entry[at + L.OP_SLOT] ?? 0;
-      const generation = entry[at + L.OP_GENERATION] ?? 0;
-      const mask = entry[at + L.OP_MASK] ?? 0;
-      if (op === L.EVENT) {
-        if (!this.#sink.wantsEvents) break;
-        ring.shift();
-        this.#deliver({ slot, generation, mask });
+      if (ring.ring[at + L.OP] !== L.EVENT) {
+        this.#carryOut(index, ring, at);
         continue;
       }
-      const fd = entry[at + L.OP_FD] ?? 0;
-      const low = (entry[at + L.OP_LOW] ?? 0) >>> 0;
-      const high = (entry[at + L.OP_HIGH] ?? 0) >>> 0;
-      ring.shift();
-      this.#carryOut(index, op, slot, generation, fd, mask, low, high);
+      if (!this.#sink.wantsEvents) break;
+      this.#deliver(shiftEvent(ring, at));
     }
     return taken;
   }
 
-  #carryOut(
-    index: number,
-    op: number,
-    slot: number,
-    generation: number,
-    fd: number,
-    mask: number,
-    low: number,
-    high: number,
-  ): void {
+  #carryOut(index: number, ring: RingReader, at: number): void {
+    const entry = ring.ring;
+    const op = entry[at + L.OP] ?? 0;
+    const slot = entry[at + L.OP_SLOT] ?? 0;
+    const generation = entry[at + L.OP_GENERATION] ?? 0;
+    const fd = entry[at + L.OP_FD] ?? 0;
+    const mask = entry[at + L.OP_MASK] ?? 0;
+    const low = (entry[at + L.OP_LOW] ?? 0) >>> 0;
+    const high = (entry[at + L.OP_HIGH] ?? 0) >>> 0;
+    ring.shift();
     const requests = this.#requests;
     if (op === L.REARM) requests.rearm(slot, generation);
     else if (op === L.RELEASED) requests.released(slot, generation);
@@ -183,12 +178,13 @@ export class Intake {
   #deliver(held: HeldEvent): void {
     const event = this.consumer.open(held);
     if (event === undefined) return;
+    let threw = true;
     try {
       this.#sink.event(event);
-    } catch (error) {
-      this.#standIn?.giveBack();
-      throw error;
+      threw = false;
     } finally {
+      // Before this one: it is the others' turn the next time.
+      if (threw || !this.#sink.wantsEvents) this.#standIn?.giveBack();
       this.consumer.release(held);
     }
   }
@@ -204,17 +200,28 @@ export class Intake {
     return taken;
   }
 
-  /** The next event, for a consumer that asks for them one by one. */
+  /** The next event, for a consumer that asks for them one by one; undefined: `pullable` follows when there may be one. */
   pull(): HeldEvent | undefined {
     const standIn = this.#standIn;
     standIn?.begin();
-    const event = this.consumer.shiftDue() ?? standIn?.shift() ?? this.#pullFromRings() ?? standIn?.pull();
+    let event = this.#nextAtHand();
+    for (let looks = 1; event === undefined && standIn !== undefined && standIn.look(ENTRIES_A_SOURCE) > 0; looks++) {
+      event = this.#nextAtHand();
+      if (looks < LOOKS_A_PULL) continue;
+      // Nothing but what threads hold, or what is no more, over and over.
+      if (event === undefined) this.#again();
+      break;
+    }
     this.#pulling = event !== undefined;
     if (!this.#pulling) standIn?.end();
     return event;
   }
 
-  /** That consumer asks for no more. */
+  #nextAtHand(): HeldEvent | undefined {
+    return this.consumer.shiftDue() ?? this.#standIn?.shift() ?? this.#pullFromRings();
+  }
+
+  /** That consumer asks for no more. Before it lets go of what it has: it is the others' turn the next time. */
   abandon(): void {
     this.#pulling = false;
     this.#standIn?.giveBack();
@@ -227,11 +234,7 @@ export class Intake {
       const ring = this.links[this.#turn]?.ring;
       const at = ring?.peek() ?? -1;
       if (ring === undefined || at < 0) continue;
-      const [op, slot = 0, generation = 0] = ring.ring.subarray(at, at + 3);
-      const mask = ring.ring[at + L.OP_MASK] ?? 0;
-      if (op !== L.EVENT) continue;
-      ring.shift();
-      return { slot, generation, mask };
+      if (ring.ring[at + L.OP] === L.EVENT) return shiftEvent(ring, at);
     }
     return undefined;
   }
@@ -279,10 +282,16 @@ export class Intake {
       try {
         if (this.#takeAll()) return;
       } catch (error) {
-        setImmediate(() => {
-          throw error;
-        });
+        throwLater(error);
       }
     }
   }
+}
+
+function shiftEvent(ring: RingReader, at: number): HeldEvent {
+  const slot = ring.ring[at + L.OP_SLOT] ?? 0;
+  const generation = ring.ring[at + L.OP_GENERATION] ?? 0;
+  const mask = ring.ring[at + L.OP_MASK] ?? 0;
+  ring.shift();
+  return { slot, generation, mask };
 }

@@ -1,25 +1,26 @@
 /** `for await (const event of service)`: a registration rests from the moment its event is yielded until the next is asked for. */
-import { setImmediate } from 'node:timers';
 import { loopIsDue } from '../shared/turns.js';
-import type { Consumer, HeldEvent, ServiceEvent } from './consumer.js';
+import type { HeldEvent, ServiceEvent } from './consumer.js';
+import type { Intake } from './intake.js';
 
 type Result = IteratorResult<ServiceEvent>;
 
 const END: Result = { value: undefined, done: true };
 
 export class EventIteration implements AsyncIterableIterator<ServiceEvent> {
-  readonly #consumer: Consumer;
-  readonly #pull: () => HeldEvent | undefined;
+  readonly #intake: Intake;
   readonly #onEnd: () => void;
   readonly #waiting: Array<(result: Result) => void> = [];
   #held: HeldEvent | undefined;
   #serving = false;
   #done = false;
 
-  /** @param pull the next event, if there is one. @param onEnd the service is free for another consumer */
-  constructor(consumer: Consumer, pull: () => HeldEvent | undefined, onEnd: () => void) {
-    this.#consumer = consumer;
-    this.#pull = pull;
+  /**
+   * @param intake where the next event comes from, if there is one
+   * @param onEnd the service is free for another consumer
+   */
+  constructor(intake: Intake, onEnd: () => void) {
+    this.#intake = intake;
     this.#onEnd = onEnd;
   }
 
@@ -28,7 +29,7 @@ export class EventIteration implements AsyncIterableIterator<ServiceEvent> {
     if (this.#serving || this.#waiting.length > 0) return this.#wait();
     if (loopIsDue()) {
       this.#serving = true;
-      setImmediate(() => {
+      this.#intake.afterTurn(() => {
         this.#serving = false;
         this.serve();
       });
@@ -57,9 +58,9 @@ export class EventIteration implements AsyncIterableIterator<ServiceEvent> {
   #take(): ServiceEvent | undefined {
     this.#release();
     for (;;) {
-      const held = this.#pull();
+      const held = this.#intake.pull();
       if (held === undefined) return undefined;
-      const event = this.#consumer.open(held);
+      const event = this.#intake.consumer.open(held);
       if (event === undefined) continue;
       this.#held = held;
       return event;
@@ -69,7 +70,7 @@ export class EventIteration implements AsyncIterableIterator<ServiceEvent> {
   #release(): void {
     const held = this.#held;
     this.#held = undefined;
-    if (held !== undefined) this.#consumer.release(held);
+    if (held !== undefined) this.#intake.consumer.release(held);
   }
 
   /** Whether the consumer has this event. */
@@ -86,6 +87,7 @@ export class EventIteration implements AsyncIterableIterator<ServiceEvent> {
   end(): void {
     if (this.#done) return;
     this.#done = true;
+    this.#intake.abandon();
     this.#release();
     for (const resolve of this.#waiting.splice(0)) resolve(END);
     this.#onEnd();

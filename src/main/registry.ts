@@ -6,13 +6,13 @@
  * is the truth: an fd that was closed behind the service's back, and its number used again, shows as an ADD that
  * succeeds, or as ENOENT or EBADF; the old slot is retired then.
  */
-import { setImmediate } from 'node:timers';
 import * as claims from '../shared/claim.js';
 import { EBADF, ENOENT, EpollError } from '../shared/errors.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLONESHOT } from '../shared/flags.js';
 import { EXIT_SLOT, type Plan } from '../shared/layout.js';
 import * as sys from '../shared/syscalls.js';
 import { SlotTable } from './slot-table.js';
+import { throwLater } from './uncaught.js';
 
 /** A registration that ends once its handler returns. */
 interface Ending {
@@ -161,9 +161,7 @@ export class Registry {
       try {
         this.submit(ending.fd, call);
       } catch (error) {
-        setImmediate(() => {
-          throw error;
-        });
+        throwLater(error);
       }
     }
   }

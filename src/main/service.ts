@@ -230,15 +230,9 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
     if (this.#hasHandler) throw invalidState('events go to the handler: there is nothing to iterate');
     if (this.#iteration !== undefined) throw invalidState('another iteration has the events');
     if (this.listenerCount('event') > 0) throw invalidState("an 'event' listener has the events");
-    const { consumer } = this.#core.intake;
-    const iteration = new EventIteration(
-      consumer,
-      () => this.#core.intake.pull(),
-      () => {
-        this.#iteration = undefined;
-        this.#core.intake.abandon();
-      },
-    );
+    const iteration = new EventIteration(this.#core.intake, () => {
+      this.#iteration = undefined;
+    });
     this.#iteration = iteration;
     if (this.closed) iteration.end();
     return iteration;

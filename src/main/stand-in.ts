@@ -8,10 +8,12 @@
  * in epoll_wait sleeps on that word instead. Whatever becomes ready after the main thread's last look is still the
  * kernel's when AWAKE becomes 0, and the next thread in epoll_wait gets it: the one that is woken here, or one that sees
  * the 0 before it sleeps. The main thread claims as the threads do, in its own name; what it cannot deliver goes back to
- * the kernel: before the registration whose listener threw, so that the others come first the next time.
+ * the kernel: before the registration whose listener threw, or with which a consumer left, so that the others come first
+ * the next time. What was modified since it was fetched is dropped: modify() has had the kernel look again, and claiming
+ * the registration for what was there before would spend a oneshot.
  */
 import * as claims from '../shared/claim.js';
-import { EPOLLERR, EPOLLHUP, EPOLLONESHOT, READINESS } from '../shared/flags.js';
+import { EPOLLONESHOT } from '../shared/flags.js';
 import * as L from '../shared/layout.js';
 import { EVENT_WORDS, epollWait } from '../shared/syscalls.js';
 import type { HeldEvent } from './consumer.js';
@@ -24,6 +26,8 @@ export class StandIn {
   readonly #registry: Registry;
   readonly #requests: Requests;
   readonly #agenda: Int32Array;
+  /** Of each entry: the SEQUENCE that its slot had. */
+  readonly #sequences: Int32Array;
   readonly #most: number;
   /** What counts for each thread beside what it has counted itself: every look is one thread's, in turn. */
   readonly stats: readonly Float64Array[];
@@ -44,6 +48,7 @@ export class StandIn {
     this.#requests = requests;
     this.#most = Math.min(most, plan.batch);
     this.#agenda = new Int32Array(this.#most * EVENT_WORDS);
+    this.#sequences = new Int32Array(this.#most);
     this.stats = Array.from({ length: plan.threads }, () => new Float64Array(L.STATS_DOUBLES));
   }
 
@@ -62,25 +67,17 @@ export class StandIn {
   }
 
   /**
-   * Fetches what is ready, at most `most`, and delivers it for as long as it is wanted. How many there were.
+   * Fetches what is ready, at most `most`, and delivers it. How many there were.
    *
-   * @param deliver takes an event that the main thread holds; may throw
+   * @param deliver takes an event that the main thread holds; may give the rest back, and may throw once it has
    */
-  take(most: number, isWanted: () => boolean, deliver: (held: HeldEvent) => void): number {
-    if (!isWanted()) return 0;
-    const n = this.#fetch(most);
-    try {
-      while (this.#next < n && isWanted()) {
-        const held = this.#claim(this.#next++);
-        if (held !== undefined) deliver(held);
-      }
-    } finally {
-      this.giveBack();
-    }
+  take(most: number, deliver: (held: HeldEvent) => void): number {
+    const n = this.look(most);
+    for (let held = this.shift(); held !== undefined; held = this.shift()) deliver(held);
     return n;
   }
 
-  /** For a consumer that asks for them one by one: the next of what was fetched. */
+  /** The next of what was fetched. */
   shift(): HeldEvent | undefined {
     while (this.#next < this.#count) {
       const held = this.#claim(this.#next++);
@@ -89,17 +86,8 @@ export class StandIn {
     return undefined;
   }
 
-  /** The same, of what is ready now; undefined: there is nothing. */
-  pull(): HeldEvent | undefined {
-    while (this.#fetch(this.#most) > 0) {
-      const held = this.shift();
-      if (held !== undefined) return held;
-    }
-    return undefined;
-  }
-
-  /** What is ready, at most `most`, into the agenda, if the main thread is to fetch. How many there were. */
-  #fetch(most: number): number {
+  /** Fetches what is ready, at most `most`, if the main thread is to do so and has nothing left. How many there were. */
+  look(most: number): number {
     if (Atomics.load(this.#header, L.AWAKE) === 0) return 0;
     const n = Math.max(0, epollWait(this.#epfd, this.#agenda, Math.min(most, this.#most), 0));
     this.#counts = this.stats[this.#turn];
@@ -108,6 +96,7 @@ export class StandIn {
     this.#add(L.EVENTS, n);
     this.#next = 0;
     this.#count = n;
+    for (let i = 0; i < n; i++) this.#sequences[i] = this.#sequenceOf(i);
     return n;
   }
 
@@ -128,12 +117,8 @@ export class StandIn {
     const slot = this.#agenda[at + L.AGENDA_SLOT] ?? 0;
     const generation = this.#agenda[at + L.AGENDA_GENERATION] ?? 0;
     if (slot === L.EXIT_SLOT) return undefined;
-    const interest = table.interestOf(slot);
-    const isOutdated = (mask & (interest | EPOLLERR | EPOLLHUP) & READINESS) === 0;
-    // A listener has modified it since it was fetched: what is ready now is in the kernel's list anew, and claiming the
-    // slot for this would spend a oneshot.
-    if (isOutdated && table.isHeld(slot, generation)) return undefined;
-    const oneshot = (interest & EPOLLONESHOT) !== 0;
+    if (this.#sequences[i] !== this.#sequenceOf(i) && table.isHeld(slot, generation)) return undefined;
+    const oneshot = (table.interestOf(slot) & EPOLLONESHOT) !== 0;
     const generationAt = slot * L.SLOT_WORDS + L.GENERATION;
     switch (claims.claim(table.words, table.claimAt(slot), generationAt, generation, claims.MAIN, mask, oneshot)) {
       case claims.CLAIMED:
@@ -148,6 +133,12 @@ export class StandIn {
       default:
         return undefined;
     }
+  }
+
+  /** How often what entry `i` is of was modified. */
+  #sequenceOf(i: number): number {
+    const slot = this.#agenda[i * EVENT_WORDS + L.AGENDA_SLOT] ?? 0;
+    return slot === L.EXIT_SLOT ? 0 : (this.#registry.table.words[slot * L.SLOT_WORDS + L.SEQUENCE] ?? 0);
   }
 
   #add(field: number, n: number): void {

@@ -11,7 +11,7 @@ let answers = 0;
 
 /** Whether the loop is due a turn before the next answer. */
 export function loopIsDue(): boolean {
-  if (answers === 0) setImmediate(newTurn);
+  if (answers === 0) setImmediate(newTurn).unref(); // what holds the process is the caller's affair
   return ++answers > ANSWERS_A_TURN;
 }
 
