@@ -279,7 +279,7 @@ test('unregister() and modify() while the body is at it: of what was fetched wit
   expect(stale).toBe(0);
 });
 
-test('a body that takes long keeps no timer, and no other promise, from its turn', async () => {
+test('a body that awaits while others are ready has each event once', async () => {
   const { service } = await start();
   const fds = Array.from({ length: 8 }, () => eventfd(1));
   for (const fd of fds) await service.register(fd, { events: EPOLLIN | EPOLLET });

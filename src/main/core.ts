@@ -123,12 +123,10 @@ export class Core {
       this.#recovered(slot, generation),
     );
     guarded(() => this.#sink.error(error, interrupted));
+    // It may have died before it rang for what it had put in its ring, or with its hand on the bell: nobody else would ring.
+    Atomics.store(this.#header, L.DOORBELL, 0);
+    if (this.#onEnded === undefined || !this.pool.ended) this.intake.drainSoon();
     this.#checkEnded();
-    if (this.#onEnded === undefined) {
-      // It may have died before it rang for what it had put in its ring, or with its hand on the bell.
-      Atomics.store(this.#header, L.DOORBELL, 0);
-      this.intake.drainSoon();
-    }
   }
 
   /** An event that a dead thread had in hand. */
