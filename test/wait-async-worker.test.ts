@@ -72,6 +72,32 @@ test.each([
   70_000,
 );
 
+test('a Worker terminated in any moment after its first call', async () => {
+  const result = await run(
+    `
+    const source = \`
+      import { workerData } from 'node:worker_threads';
+      import { Epoll, Events } from 'epoll-pool';
+      const { epfd, called } = workerData;
+      Epoll.borrow(epfd).wait(new Events(1), 0);
+      Atomics.store(called, 0, 1);
+      for (;;) new Epoll().close();
+    \`;
+    const { fd: epfd } = new Epoll();
+    for (let i = 0; i < 60; i++) {
+      const called = new Int32Array(new SharedArrayBuffer(4));
+      const worker = new Worker(source, { eval: true, workerData: { epfd, called } });
+      while (Atomics.load(called, 0) === 0) await new Promise(resolve => setImmediate(resolve));
+      const until = performance.now() + i * 0.01;
+      while (performance.now() < until);
+      await worker.terminate();
+    }
+  `,
+    60_000,
+  );
+  expect(result).toEqual(ended(''));
+}, 70_000);
+
 test('the process exits while Workers iterate', async () => {
   const result = await run(`
     const source = \`

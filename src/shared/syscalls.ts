@@ -43,7 +43,7 @@ const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
 
 type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 
-/** What every thread of a service calls. */
+/** All that is called. */
 interface Libc {
   readonly koffi: Koffi;
   readonly errno: () => number;
@@ -55,10 +55,6 @@ interface Libc {
   readonly write: Call<[fd: number, buffer: Memory, length: number]>;
   readonly writeAt: Call<[fd: number, address: number, length: number]>;
   readonly poll: Call<[fds: Memory, count: number, timeout: number]>;
-}
-
-/** The rest, looked up when the first of it is called. */
-interface Rest {
   readonly epoll_create1: Call<[flags: number]>;
   readonly epoll_ctl: Call<[epfd: number, op: number, fd: number, event: Memory | null]>;
   readonly eventfd: Call<[initial: number, flags: number]>;
@@ -78,7 +74,6 @@ interface Rest {
 }
 
 let loaded: Libc | undefined;
-let looked: Rest | undefined;
 let binary: string | undefined;
 
 /** Loads koffi at the first call, so that importing the package works on every platform. */
@@ -102,6 +97,10 @@ export function koffiBinary(): string | undefined {
   return binary;
 }
 
+/**
+ * All functions at once: koffi aborts the process when a thread is ended (worker.terminate(), process.exit()) while it
+ * loads or defines one. So a thread is safe from its first call on.
+ */
 function load(from?: string): Libc {
   if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) throw unavailable();
   const require = createRequire(import.meta.url);
@@ -122,17 +121,6 @@ function load(from?: string): Libc {
     write: lib.func('write', 'long', ['int', 'void *', 'size_t']),
     writeAt: lib.func('write', 'long', ['int', 'size_t', 'size_t']),
     poll: lib.func('poll', 'int', ['void *', 'ulong', 'int']),
-  };
-}
-
-function rest(): Rest {
-  looked ??= lookUp(libc().koffi);
-  return looked;
-}
-
-function lookUp(koffi: Koffi): Rest {
-  const lib = koffi.load(null);
-  return {
     epoll_create1: lib.func('epoll_create1', 'int', ['int']),
     epoll_ctl: lib.func('epoll_ctl', 'int', ['int', 'int', 'int', 'void *']),
     eventfd: lib.func('eventfd', 'int', ['uint', 'int']),
@@ -198,14 +186,14 @@ const written = new Place();
 
 /** epoll_create1(EPOLL_CLOEXEC) */
 export function epollCreate(): number {
-  const c = rest();
+  const c = libc();
   const fd = c.epoll_create1(O_CLOEXEC);
   return fd < 0 ? failure() : fd;
 }
 
 /** @param event one struct epoll_event; the kernel ignores it for EPOLL_CTL_DEL */
 export function epollControl(epfd: number, op: number, fd: number, event: Memory | null): number {
-  const c = rest();
+  const c = libc();
   return c.epoll_ctl(epfd, op, fd, event) < 0 ? failure() : 0;
 }
 
@@ -221,7 +209,7 @@ const timespec = new BigInt64Array(2);
 
 /** One epoll_pwait2 (Linux 5.11), not retried; -ENOSYS before. @param milliseconds at least 0, with fractions */
 export function epollWaitPrecise(epfd: number, events: Memory, max: number, milliseconds: number): number {
-  const c = rest();
+  const c = libc();
   setTimespec(timespec, 0, milliseconds);
   const n = c.epoll_pwait2(NR_EPOLL_PWAIT2, epfd, events, max, timespec, null, SIGSET_BYTES);
   return n < 0 ? failure() : n;
@@ -234,7 +222,7 @@ const watched = new Uint32Array(3);
  * True as well where the kernel does not say: it may be built, or sandboxed, without kcmp.
  */
 export function isRegisteredFile(epfd: number, fd: number): boolean {
-  const c = rest();
+  const c = libc();
   watched[0] = epfd;
   watched[1] = fd;
   // A file that was dup'ed and closed stays registered under its old number, beside the one that has the number now.
@@ -263,14 +251,14 @@ export function pollNow(fds: Memory, count: number): number {
 
 /** Close-on-exec, non-blocking. */
 export function eventfd(initial: number): number {
-  const c = rest();
+  const c = libc();
   const fd = c.eventfd(initial, O_CLOEXEC | O_NONBLOCK);
   return fd < 0 ? failure() : fd;
 }
 
 /** Close-on-exec, non-blocking, CLOCK_MONOTONIC, armed. Milliseconds, with fractions; an interval of 0 is one expiry. */
 export function timerfd(milliseconds: number, interval: number): number {
-  const c = rest();
+  const c = libc();
   const fd = c.timerfd_create(CLOCK_MONOTONIC, O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return failure();
   const itimerspec = new BigInt64Array(4);
@@ -297,26 +285,26 @@ function setTimespec(out: BigInt64Array, at: number, milliseconds: number): void
 
 /** Two fds into `out`: the reading end, the writing end. */
 export function pipe(out: Int32Array): number {
-  const c = rest();
+  const c = libc();
   return c.pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0 ? failure() : 0;
 }
 
 /** Two connected stream sockets of AF_UNIX into `out`. */
 export function socketpair(out: Int32Array): number {
-  const c = rest();
+  const c = libc();
   return c.socketpair(AF_UNIX, SOCK_STREAM | O_CLOEXEC | O_NONBLOCK, 0, out) < 0 ? failure() : 0;
 }
 
 /** A UDP socket, bound to nothing; close-on-exec and non-blocking. */
 export function udpSocket(): number {
-  const c = rest();
+  const c = libc();
   const fd = c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK, 0);
   return fd < 0 ? failure() : fd;
 }
 
 /** accept4, once; the new fd is close-on-exec and non-blocking. */
 export function accept(fd: number): number {
-  const c = rest();
+  const c = libc();
   const accepted = c.accept4(fd, null, null, O_CLOEXEC | O_NONBLOCK);
   return accepted < 0 ? failure() : accepted;
 }
@@ -337,19 +325,19 @@ export function write(fd: number, buffer: Memory, length: number): number {
 
 /** A second fd for the same open file, close-on-exec. */
 export function dup(fd: number): number {
-  const c = rest();
+  const c = libc();
   const copy = c.fcntl(fd, F_DUPFD_CLOEXEC, 0);
   return copy < 0 ? failure() : copy;
 }
 
 /** Makes `to`, which is closed first, another fd for the open file of `from`; close-on-exec. */
 export function dupOnto(from: number, to: number): number {
-  const c = rest();
+  const c = libc();
   return c.dup3(from, to, O_CLOEXEC) < 0 ? failure() : to;
 }
 
 export function setNonblocking(fd: number): number {
-  const c = rest();
+  const c = libc();
   const flags = c.fcntl(fd, F_GETFL, 0);
   if (flags < 0) return failure();
   return c.fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? failure() : 0;
@@ -357,7 +345,7 @@ export function setNonblocking(fd: number): number {
 
 /** Not retried after EINTR: Linux has closed the fd by then. */
 export function close(fd: number): number {
-  const c = rest();
+  const c = libc();
   if (c.close(fd) === 0) return 0;
   const code = failure();
   return code === -EINTR ? 0 : code;
