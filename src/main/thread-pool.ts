@@ -69,7 +69,7 @@ export class ThreadPool {
       dead: true,
     }));
     this.#piscina = new Piscina({
-      filename: new URL('../worker/entry.cjs', import.meta.url).href,
+      filename: new URL('../worker/thread.cjs', import.meta.url).href,
       minThreads: 0, // a dead worker is not replaced by the pool, but by the next start task
       maxThreads: plan.threads,
       idleTimeout: Number.POSITIVE_INFINITY,
@@ -125,13 +125,7 @@ export class ThreadPool {
     thread.dead = false;
     Atomics.store(thread.words, L.THREAD_ID, 0);
     Atomics.store(thread.words, L.PHASE, L.PHASE_NEW);
-    const gate = {
-      phase: thread.words.subarray(L.PHASE, L.PHASE + 1),
-      unborn: L.PHASE_NEW,
-      loading: L.PHASE_LOADING,
-      loaded: L.PHASE_LOADED,
-    };
-    const task: ThreadTask = { gate, plan, index, epfd, bell, port: port2, koffi: koffiBinary(), handler, handlerData };
+    const task: ThreadTask = { plan, index, epfd, bell, port: port2, koffi: koffiBinary(), handler, handlerData };
     const started = this.#queue.add(() => this.#piscina.run(task, { transferList: [port2] }));
     this.#watch();
     let failure: PackedError | undefined;

@@ -64,7 +64,7 @@ const AGENDA_AT = 80;
 
 /** Not begun; whoever ends the service may forbid it. */
 export const PHASE_NEW = 0;
-/** Loading the thread's module and koffi: ending it now would leave a file open, or abort the process (entry.cts). */
+/** Loading koffi: ending it now would abort the process. */
 export const PHASE_LOADING = 1;
 /** Loading the handler. */
 export const PHASE_LOADED = 2;

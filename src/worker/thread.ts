@@ -9,16 +9,7 @@ import { Outbox } from './outbox.js';
 import { ReadyRegistration } from './ready.js';
 import { WaitLoop } from './wait-loop.js';
 
-/** A thread's phase, and what entry.cts makes of it, which cannot import it. */
-export interface Gate {
-  readonly phase: Int32Array;
-  readonly unborn: number;
-  readonly loading: number;
-  readonly loaded: number;
-}
-
 export interface ThreadTask {
-  readonly gate: Gate;
   readonly plan: L.Plan;
   readonly index: number;
   readonly epfd: number;
@@ -37,6 +28,13 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
   const { plan, index, epfd, bell, port, handler } = task;
   const { words } = L.threadOf(plan, index);
   Atomics.store(words, L.THREAD_ID, threadId);
+  // A thread that is ended while it loads koffi aborts the process: whoever wants to end it asks here first.
+  if (Atomics.compareExchange(words, L.PHASE, L.PHASE_NEW, L.PHASE_LOADING) !== L.PHASE_NEW) {
+    throw new Error('the service was closed before this thread began');
+  }
+  // Its file is read while koffi loads; it runs after that.
+  const loading = handler === undefined ? undefined : loadHandler(handler, task.handlerData);
+  loading?.catch(() => {}); // told below, or of no interest
   try {
     requireLinux(task.koffi);
   } finally {
@@ -44,7 +42,7 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
     Atomics.notify(words, L.PHASE);
   }
   try {
-    const loaded = handler === undefined ? undefined : await loadHandler(handler, task.handlerData);
+    const loaded = await loading;
     const outbox = new Outbox(plan, L.threadOf(plan, index), port, bell);
     const ready = new ReadyRegistration(plan, outbox);
     const loop = new WaitLoop({ plan, index, epfd, outbox, ready, handler: loaded });
