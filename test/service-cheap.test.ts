@@ -122,3 +122,21 @@ test.each([
   expect(beside.soon / alone.soon).toBeGreaterThan(0.75);
   expect([...alone.failures, ...beside.failures]).toEqual([]);
 });
+
+test('where nothing more comes soon, a thread that has found nothing looks once or twice and sleeps', async () => {
+  const cells = new Int32Array(new SharedArrayBuffer(12));
+  const { service, failures } = await start({ threads: 2, handler: PONG(''), handlerData: cells });
+  const ping = eventfd();
+  await service.register(ping, { events: EPOLLIN | EPOLLET, data: 1 });
+  const exchange = async (i: number) => {
+    signal(ping);
+    expect(spin(5000, () => Atomics.load(cells, 0) === i)).toBe(true);
+    await pause(1);
+  };
+  for (let i = 1; i <= 100; i++) await exchange(i);
+  const before = total(service, 'waits');
+  for (let i = 101; i <= 400; i++) await exchange(i);
+  // If it went on looking, as it does under load, it would be three more for each.
+  expect((total(service, 'waits') - before) / 300).toBeLessThan(3);
+  expect(failures).toEqual([]);
+});

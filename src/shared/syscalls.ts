@@ -67,6 +67,7 @@ interface Libc {
   readonly accept4: Call<[fd: number, address: null, length: null, flags: number]>;
   readonly fcntl: Call<[fd: number, command: number, argument: number]>;
   readonly close: Call<[fd: number]>;
+  readonly sched_yield: Call<[]>;
   readonly epoll_pwait2: Call<
     [nr: number, epfd: number, events: Memory, max: number, timeout: Memory, mask: null, bytes: number]
   >;
@@ -133,6 +134,7 @@ function load(from?: string): Libc {
     accept4: lib.func('accept4', 'int', ['int', 'void *', 'void *', 'int']),
     fcntl: lib.func('fcntl', 'int', ['int', 'int', 'long']),
     close: lib.func('close', 'int', ['int']),
+    sched_yield: lib.func('sched_yield', 'int', []),
     // Variadic in C; on Linux x64 and arm64 integers and pointers are passed alike either way.
     epoll_pwait2: lib.func('syscall', 'long', ['long', 'int', 'void *', 'int', 'void *', 'void *', 'size_t']),
     kcmp: lib.func('syscall', 'long', ['long', 'int', 'int', 'int', 'ulong', 'void *']),
@@ -349,6 +351,11 @@ export function close(fd: number): number {
   if (c.close(fd) === 0) return 0;
   const code = failure();
   return code === -EINTR ? 0 : code;
+}
+
+/** Lets whatever else is ready to run on this core run first; comes back at once where there is nothing. */
+export function yieldCore(): void {
+  libc().sched_yield();
 }
 
 /** Watches `fd` for reading on this thread's event loop; the handle must be closed before the loop ends. */

@@ -32,6 +32,11 @@ export class BatchSize {
     return this.#mean > 0 && this.#mean < CHEAP_MS;
   }
 
+  /** Whether runs are known to be so short that a few looks for more are little beside them. */
+  get isShort(): boolean {
+    return this.#mean > 0 && this.#mean <= TARGET_MS;
+  }
+
   /** Whether one run takes so long that another thread, if one is free, should have the next. */
   get isSlow(): boolean {
     return this.#mean > TARGET_MS;

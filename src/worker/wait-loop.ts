@@ -8,9 +8,10 @@
 import { now } from '../shared/clock.js';
 import { EINTR, EpollError } from '../shared/errors.js';
 import * as L from '../shared/layout.js';
-import { EVENT_WORDS, epollWait, isRegisteredFile } from '../shared/syscalls.js';
+import { EVENT_WORDS, epollWait, isRegisteredFile, yieldCore } from '../shared/syscalls.js';
 import { BatchSize } from './batch-size.js';
 import type { Outbox } from './outbox.js';
+import { Patience } from './patience.js';
 import { Peers, type Rescuer, STUCK_MS } from './peers.js';
 import { Position } from './position.js';
 import { type Parts, Runner } from './runner.js';
@@ -21,6 +22,9 @@ const TURN_MS = 20;
 const DOZE_MS = 1;
 /** A batch that has taken this long is handed on, to threads that are free. */
 const SLOW_MS = 1;
+/** How often a thread that has found nothing gives way and looks again before it sleeps, where that pays. */
+const LOOKS = 3;
+const LINGER_MS = 1;
 
 export class WaitLoop {
   readonly #epfd: number;
@@ -38,6 +42,7 @@ export class WaitLoop {
   readonly #peers: Peers | undefined;
   readonly #rescuer: Rescuer;
   readonly #batch: BatchSize;
+  readonly #patience = new Patience();
   readonly #turn = (): void => this.turn();
   /** Cached: the getters of process are slow. */
   readonly #output: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
@@ -120,12 +125,13 @@ export class WaitLoop {
     }
     if (this.#peers === undefined) return epollWait(this.#epfd, this.#agenda, room, this.#slice);
     this.#peers.observe(this.#now);
-    if (this.#batch.isCheap) {
-      const n = this.#look(room);
+    const { isCheap, isShort } = this.#batch;
+    const isPatient = isShort && this.#othersAreThere(this.#peers) && this.#patience.try();
+    if (isCheap || isPatient) {
+      const n = this.#linger(room, isPatient ? LOOKS : 0);
       if (n !== 0) return n;
-      this.#add(L.WAITS, 1);
-      if (this.#peers.haveMoved || Atomics.load(this.#header, L.IDLE) > 0) this.#doze();
     }
+    if (isCheap && this.#othersAreThere(this.#peers)) this.#doze();
     // Back in time for what a peer has in hand when it gets stuck.
     const slice = this.#peers.areBusy ? STUCK_MS : this.#slice;
     Atomics.add(this.#header, L.IDLE, 1);
@@ -134,10 +140,33 @@ export class WaitLoop {
     return n;
   }
 
+  /** For what comes: one that waits, or has just run something. */
+  #othersAreThere(peers: Peers): boolean {
+    return peers.haveMoved || Atomics.load(this.#header, L.IDLE) > 0;
+  }
+
+  /**
+   * Looks before it sleeps, and `more` times again, and lets those run in between that may be about to write: often they
+   * wait for this core, and to sleep and be woken costs both sides more than a look does. But one that is ready to run is
+   * not woken before its turn: not where no other thread would be, and not where the core is wanted for long.
+   */
+  #linger(room: number, more: number): number {
+    const until = this.#now + LINGER_MS;
+    let looks = 1;
+    let n = this.#look(room);
+    for (; n === 0 && looks <= more && (looks === 1 || now() < until); looks++) {
+      yieldCore();
+      n = this.#look(room);
+    }
+    if (looks > 1) this.#patience.tried(n > 0);
+    this.#add(L.WAITS, n === 0 ? looks : looks - 1); // the last one is counted by the caller
+    return n;
+  }
+
   /**
    * The kernel wakes a thread that waits for each event that comes while another is busy: where runs are cheap, waking it
-   * costs more than they do. So it stays away for a moment, while another is there for what comes: one that waits, or has
-   * just run something. A moment only, in case that one's next run is slow; never do all of them.
+   * costs more than they do. So it stays away for a moment, while another is there for what comes. A moment only, in case
+   * that one's next run is slow; never do all of them.
    */
   #doze(): void {
     const header = this.#header;
