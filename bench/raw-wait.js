@@ -13,6 +13,7 @@ await question(import.meta.url, {
   name: 'raw-wait',
   title: 'Raw wait',
   text: 'each thread writes 64 eventfds, waits for up to 64 edges on one shared epoll instance, and reads them',
+  rounds: 9,
   metrics: {
     rate: { unit: 'events/s', better: 'higher' },
     cpu: { title: 'CPU', unit: 'µs/event', better: 'lower' },

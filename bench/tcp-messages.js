@@ -13,6 +13,7 @@ await question(import.meta.url, {
   name: 'tcp-messages',
   title: 'TCP messages',
   text: 'each thread writes 1 kB to 64 TCP connections, waits for up to 64 edges on one shared instance, and reads them',
+  rounds: 9,
   metrics: {
     rate: { unit: 'messages/s', better: 'higher' },
     cpu: { title: 'CPU', unit: 'µs/message', better: 'lower' },
