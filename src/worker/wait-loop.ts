@@ -24,6 +24,7 @@ const DOZE_MS = 1;
 const SLOW_MS = 1;
 /** How often a thread that has found nothing gives way and looks again before it sleeps, where that pays. */
 const LOOKS = 3;
+/** By then it sleeps: others want its core for long. */
 const LINGER_MS = 1;
 
 export class WaitLoop {
@@ -154,7 +155,7 @@ export class WaitLoop {
     const until = this.#now + LINGER_MS;
     let looks = 1;
     let n = this.#look(room);
-    for (; n === 0 && looks <= more && (looks === 1 || now() < until); looks++) {
+    for (; n === 0 && looks <= more && now() < until; looks++) {
       yieldCore();
       n = this.#look(room);
     }
