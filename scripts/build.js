@@ -21,9 +21,9 @@ process.exit(status ?? 1);
  * are files of their own, and the ES modules of their names hand out what is in them.
  */
 async function bundleThread() {
-  const once = ['shared/errors', 'shared/syscalls'];
+  const once = ['shared/errors', 'shared/kernel/syscalls'];
   const bundle = await rolldown({
-    input: Object.fromEntries(['worker/thread', ...once].map(name => [name, `dist/${name}.js`])),
+    input: Object.fromEntries(['worker/service/thread', ...once].map(name => [name, `dist/${name}.js`])),
     platform: 'node',
   });
   const { output } = await bundle.write({
@@ -42,7 +42,7 @@ async function bundleThread() {
     rmSync(`dist/${name}.js.map`);
   }
   // What only the threads run is in their file; its types may be a user's.
-  for (const name of readdirSync('dist/worker')) {
-    if (/\.js(\.map)?$/.test(name) && !/^index\.js/.test(name)) rmSync(`dist/worker/${name}`);
+  for (const name of readdirSync('dist/worker/service')) {
+    if (/\.js(\.map)?$/.test(name)) rmSync(`dist/worker/service/${name}`);
   }
 }

@@ -3,8 +3,8 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
-import { inspectCommand } from '../dist/main/inspect.js';
-import { inspectAll, inspectProcess } from '../dist/main/inspect-process.js';
+import { inspectCommand } from '../dist/main/inspect/command.js';
+import { inspectAll, inspectProcess } from '../dist/main/inspect/process.js';
 
 const roots: string[] = [];
 afterEach(() => {

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT } from 'epoll-pool';
 import { afterEach, expect, test } from 'vitest';
-import { inspectCommand } from '../dist/main/inspect.js';
+import { inspectCommand } from '../dist/main/inspect/command.js';
 
 const children: ChildProcess[] = [];
 afterEach(() => {
@@ -251,7 +251,7 @@ test('no permission: exit code 1, and whose process it is', () => {
   const root = process.getuid?.() === 0;
   const pid = root ? process.pid : 1;
   const code = `
-    const { inspectCommand } = await import(${JSON.stringify(new URL('../dist/main/inspect.js', import.meta.url).href)});
+    const { inspectCommand } = await import(${JSON.stringify(new URL('../dist/main/inspect/command.js', import.meta.url).href)});
     if (${root}) { process.setegid(65534); process.seteuid(65534); }
     process.exitCode = await inspectCommand(['${pid}']);
     await inspectCommand([]);`;

@@ -1,6 +1,6 @@
 /** The claim word's protocol, every interleaving: it holds, and a model that is weakened in one transition does not. */
 import { expect, test } from 'vitest';
-import * as claim from '../dist/shared/claim.js';
+import * as claim from '../dist/shared/service/claim.js';
 import { explore, type Mode, type Setup, type Transitions } from './model/claim-model.js';
 
 const modes: Mode[] = ['level', 'edge', 'oneshot'];

@@ -22,7 +22,7 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     {
       summary: 'list the epoll instances of a process, and what each watches',
       load: async () => {
-        const { inspectCommand } = await import('./inspect.js');
+        const { inspectCommand } = await import('./inspect/command.js');
         return { run: inspectCommand };
       },
     },

@@ -1,7 +1,7 @@
 /** Takes a connected socket away from Node. */
 import { Socket } from 'node:net';
 import { invalidState, invalidType } from '../shared/errors.js';
-import { dup, setNonblocking } from '../shared/sys.js';
+import { dup, setNonblocking } from '../shared/kernel/sys.js';
 
 /**
  * Takes a connected socket away from Node and returns its non-blocking fd, now the caller's to close. The socket object

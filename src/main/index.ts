@@ -1,8 +1,7 @@
 /** `epoll-pool`: what users import. */
 export type { EventInit, FdLike } from '../shared/arguments.js';
-export { Epoll } from '../shared/epoll.js';
-export { EpollError } from '../shared/errors.js';
-export { type Event, Events } from '../shared/events.js';
+export { Epoll } from '../shared/epoll/epoll.js';
+export { type Event, Events } from '../shared/epoll/events.js';
 export {
   EPOLL_CLOEXEC,
   EPOLL_CTL_ADD,
@@ -24,10 +23,11 @@ export {
   EPOLLWRBAND,
   EPOLLWRNORM,
   formatFlags,
-} from '../shared/flags.js';
-export { Waker } from '../shared/waker.js';
-export type { ServiceEvent } from './consumer.js';
+} from '../shared/epoll/flags.js';
+export { Waker } from '../shared/epoll/waker.js';
+export { EpollError } from '../shared/errors.js';
 export { detach } from './detach.js';
-export type { WaitServiceOptions } from './options.js';
-export { WaitService } from './service.js';
-export type { ThreadStats, WaitServiceStats } from './stats.js';
+export type { ServiceEvent } from './service/inbox/consumer.js';
+export type { WaitServiceOptions } from './service/options.js';
+export { WaitService } from './service/service.js';
+export type { ThreadStats, WaitServiceStats } from './service/stats.js';

@@ -5,7 +5,7 @@
 
 /** The transitions under test: those of claim.js, or weakened ones. */
 export type Transitions = Pick<
-  typeof import('../../dist/shared/claim.js'),
+  typeof import('../../dist/shared/service/claim.js'),
   | 'idleWord'
   | 'ownerOf'
   | 'isClosing'

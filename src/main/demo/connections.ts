@@ -1,7 +1,7 @@
 /** TCP connections over loopback, made by node:net: Node keeps the clients, the servers' ends become fds. */
 import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
-import { close } from '../../shared/sys.js';
+import { close } from '../../shared/kernel/sys.js';
 import { detach } from '../detach.js';
 
 export interface Connections {

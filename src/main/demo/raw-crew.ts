@@ -2,10 +2,10 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import * as L from '../../shared/demo/ledger.js';
-import { Epoll } from '../../shared/epoll.js';
-import { EPOLLET, EPOLLIN, EPOLLONESHOT } from '../../shared/flags.js';
+import { Epoll } from '../../shared/epoll/epoll.js';
+import { EPOLLET, EPOLLIN, EPOLLONESHOT } from '../../shared/epoll/flags.js';
 import type { RawMode, RawTask } from '../../worker/demo/raw-thread.js';
-import { addExitHook, removeExitHook } from '../exit-hook.js';
+import { addExitHook, removeExitHook } from '../service/exit-hook.js';
 import type { Crew } from './crew.js';
 
 const MASKS = { level: EPOLLIN, edge: EPOLLIN | EPOLLET, oneshot: EPOLLIN | EPOLLONESHOT };

@@ -1,7 +1,7 @@
 /** A WaitService, whose handler does what the raw threads do. */
 import * as L from '../../shared/demo/ledger.js';
-import { EPOLLIN } from '../../shared/flags.js';
-import { WaitService } from '../service.js';
+import { EPOLLIN } from '../../shared/epoll/flags.js';
+import { WaitService } from '../service/service.js';
 import type { Crew } from './crew.js';
 
 /** How long the threads have to end; then they are ended. */

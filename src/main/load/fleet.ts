@@ -1,13 +1,14 @@
 /** The connections of a load test: opened, registered, given up when they are overdue, closed and opened again. */
+
+import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../shared/epoll/flags.js';
 import { EpollError } from '../../shared/errors.js';
-import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../shared/flags.js';
+import { close } from '../../shared/kernel/sys.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
 import { release, seize } from '../../shared/load/owner.js';
 import { Schedule } from '../../shared/load/schedule.js';
-import { close } from '../../shared/sys.js';
-import type { WaitService } from '../service.js';
+import type { WaitService } from '../service/service.js';
 import { type Connector, codeOf } from './connector.js';
 import { OPENING } from './limits.js';
 import type { Tally } from './tally.js';

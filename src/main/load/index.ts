@@ -2,7 +2,7 @@
 import * as args from '../../shared/arguments.js';
 import { aborted, invalidType } from '../../shared/errors.js';
 import { createBoard, STATE_BYTES } from '../../shared/load/board.js';
-import { WaitService } from '../service.js';
+import { WaitService } from '../service/service.js';
 import { checkLimits } from './limits.js';
 import { type LoadOptions, type LoadPlan, planLoad } from './options.js';
 import type { LoadProgress } from './progress.js';

@@ -1,12 +1,12 @@
 /** One load test from beginning to end. */
 import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { EPOLLET, EPOLLIN } from '../../shared/flags.js';
+import { EPOLLET, EPOLLIN } from '../../shared/epoll/flags.js';
+import { close, timerfd } from '../../shared/kernel/sys.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import { Schedule } from '../../shared/load/schedule.js';
-import { close, timerfd } from '../../shared/sys.js';
-import type { WaitService } from '../service.js';
+import type { WaitService } from '../service/service.js';
 import { Connector } from './connector.js';
 import { Fleet } from './fleet.js';
 import type { LoadPlan } from './options.js';

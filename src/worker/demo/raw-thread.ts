@@ -1,10 +1,10 @@
 /** A thread of the demo's raw rows: the loop that one would write, on an epoll instance that other threads wait on too. */
 import { workerData } from 'node:worker_threads';
 import * as L from '../../shared/demo/ledger.js';
-import { Epoll } from '../../shared/epoll.js';
-import { Events } from '../../shared/events.js';
-import { EPOLLIN, EPOLLONESHOT } from '../../shared/flags.js';
-import { read, write } from '../../shared/sys.js';
+import { Epoll } from '../../shared/epoll/epoll.js';
+import { Events } from '../../shared/epoll/events.js';
+import { EPOLLIN, EPOLLONESHOT } from '../../shared/epoll/flags.js';
+import { read, write } from '../../shared/kernel/sys.js';
 import { type Stream, Visitor } from './visitor.js';
 
 export type RawMode = 'level' | 'edge' | 'oneshot';

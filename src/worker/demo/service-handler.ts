@@ -1,6 +1,6 @@
 /** The handler of the demo's service row: the same visit as in the raw rows. */
 import { Ledger, type LedgerPlan } from '../../shared/demo/ledger.js';
-import type { Ready } from '../ready.js';
+import type { Ready } from '../service/ready.js';
 import { Visitor } from './visitor.js';
 
 let visitor: Visitor;

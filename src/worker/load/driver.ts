@@ -5,13 +5,14 @@
  * the service's own promise keeps two threads from being at it; in an open loop a timer's thread may send on it as well,
  * and owner.ts keeps them apart. Nothing here allocates, but where something goes wrong.
  */
+
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLRDHUP } from '../../shared/epoll/flags.js';
 import { EAGAIN, EINTR } from '../../shared/errors.js';
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLRDHUP } from '../../shared/flags.js';
+import { read } from '../../shared/kernel/syscalls.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import type { Framer } from '../../shared/load/framer.js';
 import { COMPLETE, FAILED } from '../../shared/load/http-response.js';
-import { read } from '../../shared/syscalls.js';
 import { Breakage } from './breakage.js';
 import type { Ledger } from './ledger.js';
 import { OpenLoop } from './open-loop.js';

@@ -1,13 +1,13 @@
 /** The handler module of a load test: each thread's driver, made of what the main thread assigns. */
 
 import { threadId } from 'node:worker_threads';
-import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../shared/flags.js';
+import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../shared/epoll/flags.js';
 import * as B from '../../shared/load/board.js';
 import { EchoFramer } from '../../shared/load/echo.js';
 import type { Framer } from '../../shared/load/framer.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
 import { asProtocol, KEPT_BYTES, type LoadProtocol, ModuleFramer } from '../../shared/load/protocol.js';
-import type { Ready } from '../ready.js';
+import type { Ready } from '../service/ready.js';
 import { Driver } from './driver.js';
 import { Ledger } from './ledger.js';
 import { ModuleWriter, SameWriter } from './writer.js';

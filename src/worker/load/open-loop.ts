@@ -1,5 +1,5 @@
 /** A constant rate: requests are due by the schedule, and go to whichever connection is free. */
-import { EPOLLIN, EPOLLRDHUP } from '../../shared/flags.js';
+import { EPOLLIN, EPOLLRDHUP } from '../../shared/epoll/flags.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import { IdleQueue } from '../../shared/load/idle-queue.js';

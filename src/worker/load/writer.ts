@@ -1,8 +1,8 @@
 /** Writes requests: the same bytes again and again, or those that a protocol's module gives. */
 import { EAGAIN, EINTR } from '../../shared/errors.js';
+import { write } from '../../shared/kernel/syscalls.js';
 import * as B from '../../shared/load/board.js';
 import { KEPT_BYTES, type LoadProtocol } from '../../shared/load/protocol.js';
-import { write } from '../../shared/syscalls.js';
 
 /** Writes what is unwritten of the connection whose record begins at `at`. */
 export interface Writer {

@@ -1,0 +1,169 @@
+/**
+ * What a service is made of, and how it runs: starts, sees to dead threads, and ends. What users see of it is in
+ * service.ts, what the threads send goes through intake.ts.
+ */
+import { setImmediate } from 'node:timers';
+import { EpollError } from '../../shared/errors.js';
+import * as claims from '../../shared/service/claim.js';
+import * as L from '../../shared/service/layout.js';
+import { addExitHook, removeExitHook } from './exit-hook.js';
+import { Intake, type Sink } from './inbox/intake.js';
+import type { CheckedOptions } from './options.js';
+import { Registry } from './registry/registry.js';
+import { Resources } from './resources.js';
+import { recover, releasePeers } from './threads/recovery.js';
+import { ThreadPool } from './threads/thread-pool.js';
+import { throwLater } from './uncaught.js';
+
+export class Core {
+  readonly registry: Registry;
+  readonly intake: Intake;
+  readonly resources: Resources;
+  readonly pool: ThreadPool;
+  readonly #sink: Sink;
+  readonly #header: Int32Array;
+  readonly #hasHandler: boolean;
+  readonly #exit = (): void => this.#atExit();
+  #onEnded: (() => void) | undefined;
+
+  /** @throws EpollError, with nothing left open */
+  constructor(options: CheckedOptions, sink: Sink) {
+    const { plan, capacity, handler, handlerData, resourceLimits } = options;
+    this.#sink = sink;
+    this.#header = L.headerOf(plan);
+    this.#hasHandler = handler !== undefined;
+    this.resources = new Resources(() => this.#rung());
+    const { epfd, exitFd, doorbell } = this.resources;
+    this.registry = new Registry(plan, capacity, epfd, exitFd);
+    this.intake = new Intake({
+      plan,
+      capacity,
+      registry: this.registry,
+      sink,
+      epfd: this.#hasHandler ? undefined : epfd,
+      portOf: index => this.pool.portOf(index),
+      again: () => this.#ring(),
+      afterTurn: call => this.#afterTurn(call),
+    });
+    const code = this.registry.addExit();
+    if (code < 0) {
+      this.resources.close();
+      throw new EpollError(code, 'epoll_ctl', exitFd);
+    }
+    this.pool = new ThreadPool({
+      plan,
+      epfd,
+      bell: doorbell.bell,
+      handler,
+      handlerData,
+      resourceLimits,
+      onDeath: (index, error) => this.#died(index, error),
+    });
+    addExitHook(this.#exit);
+  }
+
+  /** Node is about to end the threads: none may be in epoll_wait, or inside koffi's loading. */
+  #atExit(): void {
+    this.#halt();
+    this.pool.settle();
+  }
+
+  #halt(): void {
+    Atomics.store(this.#header, L.STOP, 1);
+    this.resources.wakeAll();
+    Atomics.notify(this.#header, L.POSTS);
+    // After STOP, which keeps it 0 from now on: a thread that is about to sleep on it finds out.
+    Atomics.store(this.#header, L.AWAKE, 0);
+    Atomics.notify(this.#header, L.AWAKE);
+    for (const { ring } of this.intake.links) ring.wakeWriter();
+  }
+
+  /** A thread has rung. */
+  #rung(): void {
+    // Before the rings are looked at: what is put in after that look rings again.
+    Atomics.store(this.#header, L.DOORBELL, 0);
+    try {
+      this.intake.drain();
+    } finally {
+      this.#checkEnded();
+    }
+  }
+
+  /** As a thread rings. */
+  #ring(): void {
+    if (Atomics.exchange(this.#header, L.DOORBELL, 1) === 0) this.resources.doorbell.ring();
+  }
+
+  #afterTurn(call: () => void): void {
+    const turn = setImmediate(call);
+    if (this.resources.doorbell.isRef) return;
+    turn.unref();
+    // Alone, it would wait for the loop to have something else to do.
+    this.#ring();
+  }
+
+  /** A thread is dead: what it has sent counts, what it had goes on elsewhere. */
+  #died(index: number, error: Error): void {
+    const memory = this.intake.links[index]?.memory;
+    if (memory === undefined) return;
+    // Listeners may throw; that must not keep the rest from being taken over.
+    const guarded = (call: () => unknown): void => {
+      try {
+        call();
+      } catch (thrown) {
+        throwLater(thrown);
+      }
+    };
+    this.intake.takeRest(index, this.#hasHandler, guarded);
+    releasePeers(
+      this.intake.links.map(link => link.memory),
+      index,
+    );
+    const interrupted = recover(this.registry, memory, index + 1, (slot, generation) =>
+      this.#recovered(slot, generation),
+    );
+    guarded(() => this.#sink.error(error, interrupted));
+    // It may have died before it rang for what it had put in its ring, or with its hand on the bell: nobody else would ring.
+    Atomics.store(this.#header, L.DOORBELL, 0);
+    if (this.#onEnded === undefined || !this.pool.ended) this.intake.drainSoon();
+    this.#checkEnded();
+  }
+
+  /** An event that a dead thread had in hand. */
+  #recovered(slot: number, generation: number): void {
+    const { table } = this.registry;
+    if (!this.#hasHandler && table.isCurrent(slot, generation) && !this.intake.isOnItsWay(slot, generation)) {
+      // Claimed for the main thread, and never put in the ring.
+      claims.seize(table.words, table.claimAt(slot), generation, claims.MAIN, claims.NOBODY);
+      claims.wake(table.words, table.claimAt(slot), generation);
+    }
+    this.intake.rearm(slot, generation);
+  }
+
+  // ---- the end --------------------------------------------------------------------------------------------
+
+  #checkEnded(): void {
+    if (this.#onEnded !== undefined && this.pool.ended) this.#onEnded();
+  }
+
+  /** No handler starts any more. Resolves when none runs, or `expired` does. */
+  async stop(expired: Promise<void>): Promise<void> {
+    this.pool.stop();
+    this.#halt();
+    const ended = new Promise<void>(resolve => {
+      this.#onEnded = resolve;
+    });
+    this.#checkEnded();
+    await Promise.race([ended, expired]);
+  }
+
+  /** Joins the threads, takes what they have left, and closes everything. */
+  async destroy(): Promise<void> {
+    this.#halt();
+    this.intake.drainQuietly();
+    await this.pool.destroy(() => this.intake.drainQuietly());
+    this.registry.releaseAll();
+    removeExitHook(this.#exit);
+    this.resources.close();
+  }
+}

@@ -1,0 +1,169 @@
+/** The slots of a service, as the main thread keeps them: which are free, and which fd each of the others is for. */
+import * as claims from '../../../shared/service/claim.js';
+import {
+  CLAIM,
+  FD,
+  GENERATION,
+  HIGH,
+  INTEREST,
+  LOW,
+  NEXT,
+  type Plan,
+  SEQUENCE,
+  SLOT_WORDS,
+  slotsOf,
+  stateStride,
+} from '../../../shared/service/layout.js';
+import { FdMap } from './fd-map.js';
+
+const NONE = -1;
+
+export class SlotTable {
+  readonly words: Int32Array;
+  readonly #states: Uint8Array;
+  readonly #stride: number;
+  readonly #byFd = new FdMap();
+  readonly #count: number;
+  /** Free slots, used in turn: a queue linked through the slots themselves, and then those never used. */
+  #first = NONE;
+  #last = NONE;
+  #unused = 0;
+
+  constructor(plan: Plan) {
+    this.words = slotsOf(plan);
+    this.#states = new Uint8Array(plan.state);
+    this.#stride = stateStride(plan.stateBytes);
+    this.#count = plan.slots;
+  }
+
+  /** How many fds are registered. */
+  get size(): number {
+    return this.#byFd.size;
+  }
+
+  /** The slot of a registered fd. */
+  slotOf(fd: number): number | undefined {
+    return this.#byFd.get(fd);
+  }
+
+  fdOf(slot: number): number {
+    return this.words[slot * SLOT_WORDS + FD] ?? NONE;
+  }
+
+  interestOf(slot: number): number {
+    return (this.words[slot * SLOT_WORDS + INTEREST] ?? 0) >>> 0;
+  }
+
+  generationOf(slot: number): number {
+    return this.words[slot * SLOT_WORDS + GENERATION] ?? 0;
+  }
+
+  claimAt(slot: number): number {
+    return slot * SLOT_WORDS + CLAIM;
+  }
+
+  /** Whether the slot still is this generation's registration. */
+  isCurrent(slot: number, generation: number): boolean {
+    return this.generationOf(slot) === generation && this.#byFd.get(this.fdOf(slot)) === slot;
+  }
+
+  /** Whether the slot still has this generation's fd and data: registered, or ending and held by a thread. */
+  isHeld(slot: number, generation: number): boolean {
+    return slot >= 0 && slot < this.#count && this.generationOf(slot) === generation;
+  }
+
+  /** A free slot, set up for a registration that nobody knows yet. -1: there is none. */
+  take(fd: number, interest: number, low: number, high: number): number {
+    const slot = this.#next();
+    if (slot === NONE) return NONE;
+    const base = slot * SLOT_WORDS;
+    const { words } = this;
+    words[base + FD] = fd;
+    words[base + INTEREST] = interest;
+    words[base + LOW] = low;
+    words[base + HIGH] = high;
+    if (words[base + GENERATION] === 0) words[base + GENERATION] = 1;
+    Atomics.store(words, base + CLAIM, claims.idleWord(words[base + GENERATION] ?? 1));
+    if (this.#stride > 0) this.#states.fill(0, slot * this.#stride, (slot + 1) * this.#stride);
+    return slot;
+  }
+
+  #next(): number {
+    const slot = this.#first;
+    // Slots never used come first, so that a slot that was just freed rests for as long as can be.
+    if (slot === NONE || this.#unused < this.#reserve()) return this.#unused < this.#count ? this.#unused++ : slot;
+    this.#first = this.words[slot * SLOT_WORDS + NEXT] ?? NONE;
+    if (this.#first === NONE) this.#last = NONE;
+    return slot;
+  }
+
+  /** How many slots are put to use before the first is used again. */
+  #reserve(): number {
+    return Math.min(this.#count, 2 * this.#byFd.size + 1024);
+  }
+
+  /** The kernel refused: the slot was never seen. */
+  putBack(slot: number): void {
+    this.#free(slot);
+  }
+
+  /** The fd's registration is this slot from now on. @returns the slot that it was before */
+  bind(fd: number, slot: number): number | undefined {
+    const before = this.#byFd.get(fd);
+    this.#byFd.set(fd, slot);
+    return before;
+  }
+
+  /** The fd is not registered any more. */
+  unbind(fd: number): void {
+    this.#byFd.delete(fd);
+  }
+
+  /** Replaces interest and data, whole for whoever reads them meanwhile. */
+  update(slot: number, interest: number, low: number, high: number): void {
+    const base = slot * SLOT_WORDS;
+    const { words } = this;
+    Atomics.add(words, base + SEQUENCE, 1);
+    Atomics.store(words, base + INTEREST, interest);
+    Atomics.store(words, base + LOW, low);
+    Atomics.store(words, base + HIGH, high);
+    Atomics.add(words, base + SEQUENCE, 1);
+  }
+
+  /** Ends the slot's registration: true at once, or false when a thread holds it: `finish` follows its release. */
+  end(slot: number): boolean {
+    const next = this.#after(slot);
+    if (claims.close(this.words, this.claimAt(slot), next) !== claims.FREED) return false;
+    this.#renew(slot, next);
+    return true;
+  }
+
+  /** The thread that held it has let go, or is dead. */
+  finish(slot: number): void {
+    const next = this.#after(slot);
+    Atomics.store(this.words, this.claimAt(slot), claims.idleWord(next));
+    this.#renew(slot, next);
+  }
+
+  #after(slot: number): number {
+    const next = (this.generationOf(slot) + 1) | 0;
+    return next === 0 ? 1 : next;
+  }
+
+  #renew(slot: number, generation: number): void {
+    Atomics.store(this.words, slot * SLOT_WORDS + GENERATION, generation);
+    this.#free(slot);
+  }
+
+  #free(slot: number): void {
+    this.words[slot * SLOT_WORDS + NEXT] = NONE;
+    if (this.#last === NONE) this.#first = slot;
+    else this.words[this.#last * SLOT_WORDS + NEXT] = slot;
+    this.#last = slot;
+  }
+
+  /** Every registered fd's slot; every slot that is being closed is for the caller to know. */
+  bound(): IterableIterator<number> {
+    return this.#byFd.slots();
+  }
+}

@@ -1,0 +1,41 @@
+/** The fds of one service: the epoll instance, the eventfd that wakes every thread for good, and the doorbell. */
+import { EpollError } from '../../shared/errors.js';
+import { close, epollCreate, eventfd, type Memory, write } from '../../shared/kernel/syscalls.js';
+import { Doorbell } from './doorbell.js';
+
+const ONE: Memory = new BigUint64Array([1n]);
+
+export class Resources {
+  readonly epfd: number;
+  readonly exitFd: number;
+  readonly doorbell: Doorbell;
+
+  /** @throws EpollError EMFILE, ENFILE, ENOMEM, with nothing left open */
+  constructor(onRing: () => void) {
+    const opened: number[] = [];
+    const open = (fd: number, syscall: string): number => {
+      if (fd < 0) throw new EpollError(fd, syscall);
+      opened.push(fd);
+      return fd;
+    };
+    try {
+      this.epfd = open(epollCreate(), 'epoll_create1');
+      this.exitFd = open(eventfd(0), 'eventfd');
+      this.doorbell = new Doorbell(onRing);
+    } catch (error) {
+      for (const fd of opened) close(fd);
+      throw error;
+    }
+  }
+
+  /** Every thread leaves epoll_wait, now and whenever it comes back to it. */
+  wakeAll(): void {
+    write(this.exitFd, ONE, 8);
+  }
+
+  close(): void {
+    this.doorbell.close();
+    close(this.epfd);
+    close(this.exitFd);
+  }
+}

@@ -1,0 +1,263 @@
+/** The primitive: an object that owns one epoll instance. */
+
+import type { EventInit, FdLike } from '../arguments.js';
+import * as args from '../arguments.js';
+import { EBADF, EpollError, invalidType } from '../errors.js';
+import * as sys from '../kernel/syscalls.js';
+import { checkEvents, type Event, Events, fill } from './events.js';
+import { readRegistered } from './fdinfo.js';
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from './flags.js';
+import { LoopWait, type WaitOptions } from './loop/loop-wait.js';
+import { announceClose } from './loop/reactor.js';
+import { waitFor } from './wait.js';
+
+/** How many events an iteration fetches at once. */
+const ITERATION_BATCH = 256;
+
+const request = new Uint32Array(sys.EVENT_WORDS);
+const data = new Uint32Array(2);
+
+/** An fd that somebody else owns. */
+class Borrowed {
+  constructor(readonly fd: number) {}
+}
+
+let isEpoll: (value: unknown) => boolean;
+
+/** One epoll_ctl with an fd that `open` makes and that is closed again if the kernel refuses it. @internal */
+export function control(epoll: Epoll, op: number, open: () => number, events: number, halves: Uint32Array): number {
+  if (!isEpoll(epoll)) throw invalidType('epoll', 'an Epoll', epoll);
+  if (epoll.closed) throw new EpollError(EBADF, 'epoll_ctl', epoll.fd);
+  const fd = open();
+  try {
+    epollControl(epoll.fd, op, fd, events, halves);
+  } catch (error) {
+    sys.close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+function epollControl(epfd: number, op: number, fd: number, events: number, halves: Uint32Array): void {
+  request[0] = events;
+  request[sys.DATA_LOW] = halves[0] ?? 0;
+  request[sys.DATA_HIGH] = halves[1] ?? 0;
+  const code = sys.epollControl(epfd, op, fd, request);
+  if (code < 0) throw new EpollError(code, 'epoll_ctl', fd);
+}
+
+/**
+ * A Linux epoll instance (epoll(7)). Every method is a system call on the calling thread. Other threads use the same
+ * instance by `Epoll.borrow(epoll.fd)`.
+ */
+export class Epoll implements Disposable, AsyncIterable<Event> {
+  #fd: number;
+  readonly #owned: boolean;
+  #loop: LoopWait | undefined;
+  /** What iteration has fetched and not yet yielded. */
+  #fetched: Events | undefined;
+  #next = 0;
+  #fetching: Promise<void> | undefined;
+
+  static {
+    isEpoll = value => typeof value === 'object' && value !== null && #fd in value;
+  }
+
+  /**
+   * epoll_create1(EPOLL_CLOEXEC)
+   *
+   * @throws EpollError EMFILE, ENFILE, ENOMEM; Error ERR_FEATURE_UNAVAILABLE_ON_PLATFORM
+   */
+  constructor();
+  /** @internal */
+  constructor(borrowed: Borrowed);
+  constructor(borrowed?: Borrowed) {
+    this.#owned = !(borrowed instanceof Borrowed);
+    if (borrowed instanceof Borrowed) {
+      sys.requireLinux();
+      this.#fd = borrowed.fd;
+      return;
+    }
+    const fd = sys.epollCreate();
+    if (fd < 0) throw new EpollError(fd, 'epoll_create1');
+    this.#fd = fd;
+  }
+
+  /**
+   * The instance that another thread owns, by its fd. close() on a borrowed one leaves the kernel's open.
+   *
+   * @throws TypeError, RangeError for the argument
+   */
+  static borrow(fd: number): Epoll {
+    return new Epoll(new Borrowed(args.integer(fd, 'fd', 0, 0x7fff_ffff)));
+  }
+
+  /** -1 once closed. */
+  get fd(): number {
+    return this.#fd;
+  }
+
+  get closed(): boolean {
+    return this.#fd < 0;
+  }
+
+  /**
+   * epoll_ctl(EPOLL_CTL_ADD): watches `fd` for the mask. `data` comes back with every event; it defaults to the fd.
+   *
+   * @throws TypeError, RangeError for arguments; EpollError EEXIST, EBADF, EPERM (a regular file or directory), ELOOP,
+   *   EINVAL, ENOMEM, ENOSPC (fs.epoll.max_user_watches)
+   */
+  register(fd: FdLike, event: EventInit): void {
+    this.#control(EPOLL_CTL_ADD, fd, event);
+  }
+
+  /**
+   * epoll_ctl(EPOLL_CTL_MOD): replaces mask and data both, arms a spent EPOLLONESHOT again, and looks at the fd anew.
+   *
+   * @throws TypeError, RangeError for arguments; EpollError ENOENT, EBADF, EINVAL
+   */
+  modify(fd: FdLike, event: EventInit): void {
+    this.#control(EPOLL_CTL_MOD, fd, event);
+  }
+
+  /** epoll_ctl(EPOLL_CTL_DEL). @throws TypeError, RangeError for the argument; EpollError ENOENT, EBADF */
+  unregister(fd: FdLike): void {
+    const target = args.descriptor(fd);
+    const code = sys.epollControl(this.#open('epoll_ctl', target), EPOLL_CTL_DEL, target, null);
+    if (code < 0) throw new EpollError(code, 'epoll_ctl', target);
+  }
+
+  #control(op: number, fd: FdLike, event: EventInit): void {
+    const target = args.descriptor(fd);
+    const events = args.eventInit(event, target, data);
+    epollControl(this.#open('epoll_ctl', target), op, target, events, data);
+  }
+
+  /**
+   * epoll_wait(2): blocks this thread until an event arrives or `timeout` milliseconds pass, fills `events`, returns how
+   * many (0: timed out). -1 or Infinity (the default is -1) waits for ever, 0 only looks, fractions are honoured. A signal
+   * does not end it: EINTR is retried with the time that is left. Safe from many threads at once. Closing the instance
+   * does not wake it (nor does it in C): use a Waker.
+   *
+   * @throws TypeError, RangeError for arguments; EpollError EBADF, EINVAL (not an epoll fd)
+   */
+  wait(events: Events, timeout = -1): number {
+    checkEvents(events);
+    const limit = args.timeout(timeout);
+    const fd = this.#open('epoll_wait');
+    const n = fill(events, waitFor, fd, limit);
+    if (n < 0) throw new EpollError(n, 'epoll_wait', fd);
+    return n;
+  }
+
+  /**
+   * The same on the event loop: blocks no thread and uses none, and lets timers run however busy the fds are. Several at
+   * once are fine; they are served in the order asked. While one waits, the process stays alive.
+   *
+   * @returns how many events; 0: timed out. Rejects with an AbortError, with EpollError EBADF when closed, as `wait`, and
+   *   with ELOOP where other instances are nested in this one as deep as the kernel allows: the loop's own is on top
+   */
+  async waitAsync(events: Events, timeout = -1, options: WaitOptions = {}): Promise<number> {
+    checkEvents(events);
+    const limit = args.timeout(timeout);
+    args.options(options);
+    const signal = args.abortSignal(options.signal, 'options.signal');
+    const fd = this.#open('epoll_wait');
+    this.#loop ??= new LoopWait(fd, !this.#owned);
+    return this.#loop.wait(events, limit, signal);
+  }
+
+  /**
+   * Every event as it comes, on the event loop; ends when the instance is closed. What was fetched for a loop that was
+   * left early, the next loop yields first.
+   */
+  [Symbol.asyncIterator](): AsyncIterableIterator<Event> {
+    let done = false;
+    const end = (): IteratorResult<Event> => {
+      done = true;
+      return { value: undefined, done: true };
+    };
+    const fetched = async (): Promise<IteratorResult<Event>> => {
+      while (!done && !this.closed) {
+        const event = this.#shift();
+        if (event !== undefined) return { value: event, done: false };
+        await this.#fetch();
+      }
+      return end();
+    };
+    return {
+      next: () => {
+        // Not an async function where there is nothing to wait for: that costs one promise less for each event.
+        const event = done || this.closed ? undefined : this.#shift();
+        return event === undefined ? fetched() : Promise.resolve({ value: event, done: false });
+      },
+      return: async () => {
+        const result = end();
+        // A next() that still waits ends too; otherwise it would hold the process until an event comes.
+        if (this.#fetched !== undefined) this.#loop?.cancel(this.#fetched);
+        return result;
+      },
+      [Symbol.asyncIterator]() {
+        return this;
+      },
+    };
+  }
+
+  #shift(): Event | undefined {
+    const fetched = this.#fetched;
+    if (fetched === undefined || this.#next >= fetched.length) return undefined;
+    const index = this.#next++;
+    return { events: fetched.eventsAt(index), data: fetched.dataAt(index) };
+  }
+
+  /** Waits for the next batch; iterations that run beside one another share it. */
+  async #fetch(): Promise<void> {
+    this.#fetched ??= new Events(ITERATION_BATCH);
+    if (this.#fetching === undefined) {
+      this.#next = Number.POSITIVE_INFINITY; // nothing is to be shifted from a buffer that is being filled
+      this.#fetching = this.waitAsync(this.#fetched)
+        .then(n => {
+          if (n > 0) this.#next = 0; // not when cancelled, or after a failure: the buffer holds what was yielded before
+        })
+        .finally(() => {
+          this.#fetching = undefined;
+        });
+    }
+    try {
+      await this.#fetching;
+    } catch (error) {
+      if (!this.closed) throw error;
+    }
+  }
+
+  /**
+   * What the kernel itself says is registered (/proc/self/fdinfo), in no particular order. It adds EPOLLERR and EPOLLHUP
+   * to every mask, and a spent EPOLLONESHOT has lost its readiness bits.
+   *
+   * @throws EpollError EBADF, EINVAL (not an epoll fd), EMFILE, ENFILE
+   */
+  registered(): Array<Event & { readonly fd: number }> {
+    return readRegistered(this.#open('open'));
+  }
+
+  /** Closes the fd, if this instance owns it; waits on the event loop reject with EBADF. Idempotent. */
+  close(): void {
+    const fd = this.#fd;
+    if (fd < 0) return;
+    this.#fd = -1;
+    this.#loop?.close();
+    if (!this.#owned) return;
+    announceClose(fd, -EBADF);
+    sys.close(fd);
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  /** The fd, for a call about `subject`. */
+  #open(syscall: string, subject = this.#fd): number {
+    if (this.#fd < 0) throw new EpollError(EBADF, syscall, subject);
+    return this.#fd;
+  }
+}

@@ -1,0 +1,35 @@
+/** What the kernel says an epoll instance watches: the `tfd:` lines of /proc/self/fdinfo (fs/eventpoll.c, ep_show_fdinfo). */
+import { readFileSync, readlinkSync } from 'node:fs';
+import { EBADF, EINVAL, EpollError } from '../errors.js';
+import type { Event } from './events.js';
+
+/** One registration, as the kernel has it: EPOLLERR and EPOLLHUP are in every mask, and a spent oneshot's is bare. */
+export type Registered = Event & { readonly fd: number };
+
+const LINE = /^tfd:\s*(\d+)\s+events:\s*([0-9a-f]+)\s+data:\s*([0-9a-f]+)/gm;
+
+/** @throws EpollError EBADF, EINVAL (not an epoll fd), and what reading the file says: EMFILE, ENFILE */
+export function readRegistered(epfd: number): Registered[] {
+  try {
+    const found = parseRegistered(readFileSync(`/proc/self/fdinfo/${epfd}`, 'latin1'));
+    if (found.length > 0 || readlinkSync(`/proc/self/fd/${epfd}`) === 'anon_inode:[eventpoll]') return found;
+  } catch (error) {
+    throw new EpollError(errnoOf(error), 'open', epfd);
+  }
+  throw new EpollError(EINVAL, 'open', epfd);
+}
+
+/** @internal */
+export function parseRegistered(text: string): Registered[] {
+  const found: Registered[] = [];
+  for (const [, fd = '', events = '', data = ''] of text.matchAll(LINE)) {
+    found.push({ fd: Number(fd), events: Number.parseInt(events, 16), data: BigInt(`0x${data}`) });
+  }
+  return found;
+}
+
+/** A file of /proc that is not there is an fd that is not open. */
+function errnoOf(error: unknown): number {
+  const known = error instanceof Error && 'code' in error && error.code !== 'ENOENT';
+  return known && 'errno' in error && typeof error.errno === 'number' ? error.errno : EBADF;
+}

@@ -1,0 +1,364 @@
+/**
+ * Every system call of the package, through koffi; the only module that is unsafe. A call returns what the kernel
+ * returned, or the negative errno. Callers have checked their arguments: numbers are in range, and each buffer is as
+ * long as the length beside it says.
+ */
+import { createRequire } from 'node:module';
+import type { KoffiFunc, node as koffiNode } from 'koffi';
+import { EINTR, ENOSYS, EPERM, unavailable } from '../errors.js';
+
+/** A buffer that a call fills or reads. */
+export type Memory = NodeJS.ArrayBufferView;
+type Koffi = typeof import('koffi');
+
+/** A handle of the event loop's that watches one fd for reading. */
+export type PollHandle = koffiNode.PollHandle;
+
+/**
+ * struct epoll_event in 32-bit words: packed on x86-64 and only there (uapi/linux/eventpoll.h, EPOLL_PACKED), so data
+ * follows the mask at once; elsewhere the 64 bits are aligned to 8.
+ */
+export const EVENT_WORDS = process.arch === 'x64' ? 3 : 4;
+/** Where the low and the high half of data stand in it. */
+export const DATA_LOW = EVENT_WORDS - 2;
+export const DATA_HIGH = EVENT_WORDS - 1;
+/** The most events that one epoll_wait takes: EP_MAX_EVENTS of fs/eventpoll.c. */
+export const MAX_EVENTS = Math.floor(0x7fff_ffff / (EVENT_WORDS * 4));
+
+const O_NONBLOCK = 0x800;
+const O_CLOEXEC = 0x8_0000;
+const F_GETFL = 3;
+const F_SETFL = 4;
+const F_DUPFD_CLOEXEC = 1030;
+const AF_UNIX = 1;
+const AF_INET = 2;
+const SOCK_STREAM = 1;
+const SOCK_DGRAM = 2;
+const CLOCK_MONOTONIC = 1;
+const NR_EPOLL_PWAIT2 = 441;
+const NR_KCMP = process.arch === 'x64' ? 312 : 272;
+const KCMP_EPOLL_TFD = 7;
+const SIGSET_BYTES = 8;
+const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
+
+type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
+
+/** All that is called. */
+interface Libc {
+  readonly koffi: Koffi;
+  readonly errno: () => number;
+  readonly addressOf: (memory: Memory) => bigint;
+  readonly epollWait: Call<[epfd: number, events: Memory, max: number, timeout: number]>;
+  readonly epollWaitAt: Call<[epfd: number, events: number, max: number, timeout: number]>;
+  readonly read: Call<[fd: number, buffer: Memory, length: number]>;
+  readonly readAt: Call<[fd: number, address: number, length: number]>;
+  readonly write: Call<[fd: number, buffer: Memory, length: number]>;
+  readonly writeAt: Call<[fd: number, address: number, length: number]>;
+  readonly poll: Call<[fds: Memory, count: number, timeout: number]>;
+  readonly epoll_create1: Call<[flags: number]>;
+  readonly epoll_ctl: Call<[epfd: number, op: number, fd: number, event: Memory | null]>;
+  readonly eventfd: Call<[initial: number, flags: number]>;
+  readonly timerfd_create: Call<[clock: number, flags: number]>;
+  readonly timerfd_settime: Call<[fd: number, flags: number, value: Memory, old: null]>;
+  readonly pipe2: Call<[fds: Memory, flags: number]>;
+  readonly socket: Call<[domain: number, type: number, protocol: number]>;
+  readonly dup3: Call<[from: number, to: number, flags: number]>;
+  readonly socketpair: Call<[domain: number, type: number, protocol: number, fds: Memory]>;
+  readonly accept4: Call<[fd: number, address: null, length: null, flags: number]>;
+  readonly fcntl: Call<[fd: number, command: number, argument: number]>;
+  readonly close: Call<[fd: number]>;
+  readonly sched_yield: Call<[]>;
+  readonly epoll_pwait2: Call<
+    [nr: number, epfd: number, events: Memory, max: number, timeout: Memory, mask: null, bytes: number]
+  >;
+  readonly kcmp: Call<[nr: number, pid1: number, pid2: number, type: number, fd: number, slot: Memory]>;
+}
+
+let loaded: Libc | undefined;
+let binary: string | undefined;
+
+/** Loads koffi at the first call, so that importing the package works on every platform. */
+function libc(): Libc {
+  loaded ??= load();
+  return loaded;
+}
+
+/**
+ * Throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM where there is no epoll. Otherwise the calls are ready after it.
+ *
+ * @param from what `koffiBinary` said in another thread
+ */
+export function requireLinux(from?: string): void {
+  loaded ??= load(from);
+}
+
+/** The file of koffi's native part: a thread that is given it need not look for it, which takes five times as long as loading it. */
+export function koffiBinary(): string | undefined {
+  libc();
+  return binary;
+}
+
+/**
+ * All functions at once: koffi aborts the process when a thread is ended (worker.terminate(), process.exit()) while it
+ * loads or defines one. So a thread is safe from its first call on.
+ */
+function load(from?: string): Libc {
+  if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) throw unavailable();
+  const require = createRequire(import.meta.url);
+  const koffi: Koffi = require(from ?? 'koffi');
+  const lib = koffi.load(null); // the running process: no library's name to guess, glibc or musl
+  const files = Object.keys(require.cache).filter(path => path.endsWith('.node'));
+  binary = files.find(path => require.cache[path]?.exports?.load === koffi.load);
+  // Whoever told this thread where it is has done so.
+  if (from === undefined && binary !== undefined) pin(koffi, binary);
+  return {
+    koffi,
+    errno: koffi.errno,
+    addressOf: koffi.address,
+    epollWait: lib.func('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
+    epollWaitAt: lib.func('epoll_wait', 'int', ['int', 'size_t', 'int', 'int']),
+    read: lib.func('read', 'long', ['int', 'void *', 'size_t']),
+    readAt: lib.func('read', 'long', ['int', 'size_t', 'size_t']),
+    write: lib.func('write', 'long', ['int', 'void *', 'size_t']),
+    writeAt: lib.func('write', 'long', ['int', 'size_t', 'size_t']),
+    poll: lib.func('poll', 'int', ['void *', 'ulong', 'int']),
+    epoll_create1: lib.func('epoll_create1', 'int', ['int']),
+    epoll_ctl: lib.func('epoll_ctl', 'int', ['int', 'int', 'int', 'void *']),
+    eventfd: lib.func('eventfd', 'int', ['uint', 'int']),
+    timerfd_create: lib.func('timerfd_create', 'int', ['int', 'int']),
+    timerfd_settime: lib.func('timerfd_settime', 'int', ['int', 'int', 'void *', 'void *']),
+    pipe2: lib.func('pipe2', 'int', ['void *', 'int']),
+    socket: lib.func('socket', 'int', ['int', 'int', 'int']),
+    dup3: lib.func('dup3', 'int', ['int', 'int', 'int']),
+    socketpair: lib.func('socketpair', 'int', ['int', 'int', 'int', 'void *']),
+    accept4: lib.func('accept4', 'int', ['int', 'void *', 'void *', 'int']),
+    fcntl: lib.func('fcntl', 'int', ['int', 'int', 'long']),
+    close: lib.func('close', 'int', ['int']),
+    sched_yield: lib.func('sched_yield', 'int', []),
+    // Variadic in C; on Linux x64 and arm64 integers and pointers are passed alike either way.
+    epoll_pwait2: lib.func('syscall', 'long', ['long', 'int', 'void *', 'int', 'void *', 'void *', 'size_t']),
+    kcmp: lib.func('syscall', 'long', ['long', 'int', 'int', 'int', 'ulong', 'void *']),
+  };
+}
+
+/** Keeps koffi's binary mapped when the worker that loaded it ends: what native code leaves behind must find it there. */
+function pin(koffi: Koffi, file: string): void {
+  const dlopen: KoffiFunc<(path: string, flags: number) => unknown> = koffi
+    .load(null)
+    .func('dlopen', 'void *', ['str', 'int']);
+  dlopen(file, RTLD_LAZY_NOLOAD_NODELETE);
+}
+
+/** The negative errno of a call that has just returned -1: read before anything else runs. */
+function failure(): number {
+  return -libc().errno();
+}
+
+/** Of larger views the place is not kept: what a view is part of is held until the next call with another. */
+const KEPT_BYTES = 1 << 20;
+
+/**
+ * Where the buffer lies that one of the calls was given last. koffi asks V8 for that each time, which is a tenth of a call
+ * and more when caches are cold; here it is asked from the second time in a row on.
+ *
+ * It stays true: V8 does not move what was asked for once, a resizable buffer has its address for good, and whatever was
+ * detached, or shrunk away, has a length of 0, for which callers pass another buffer. The view is held meanwhile.
+ */
+class Place {
+  #memory: Memory | undefined;
+  #address = 0;
+
+  /** @param bytes how long the buffer is @returns 0: not known */
+  of(c: Libc, memory: Memory, bytes: number): number {
+    if (memory !== this.#memory) {
+      this.#memory = bytes > KEPT_BYTES ? undefined : memory;
+      this.#address = 0;
+    } else if (this.#address === 0) {
+      this.#address = Number(c.addressOf(memory));
+    }
+    return this.#address;
+  }
+}
+
+const waited = new Place();
+const filled = new Place();
+const written = new Place();
+
+// ---- epoll -------------------------------------------------------------------------------------------
+
+/** epoll_create1(EPOLL_CLOEXEC) */
+export function epollCreate(): number {
+  const c = libc();
+  const fd = c.epoll_create1(O_CLOEXEC);
+  return fd < 0 ? failure() : fd;
+}
+
+/** @param event one struct epoll_event; the kernel ignores it for EPOLL_CTL_DEL */
+export function epollControl(epfd: number, op: number, fd: number, event: Memory | null): number {
+  const c = libc();
+  return c.epoll_ctl(epfd, op, fd, event) < 0 ? failure() : 0;
+}
+
+/** One epoll_wait, not retried. @param milliseconds whole; -1 waits for ever */
+export function epollWait(epfd: number, events: Memory, max: number, milliseconds: number): number {
+  const c = libc();
+  const at = waited.of(c, events, max * EVENT_WORDS * 4);
+  const n = at === 0 ? c.epollWait(epfd, events, max, milliseconds) : c.epollWaitAt(epfd, at, max, milliseconds);
+  return n < 0 ? failure() : n;
+}
+
+const timespec = new BigInt64Array(2);
+
+/** One epoll_pwait2 (Linux 5.11), not retried; -ENOSYS before. @param milliseconds at least 0, with fractions */
+export function epollWaitPrecise(epfd: number, events: Memory, max: number, milliseconds: number): number {
+  const c = libc();
+  setTimespec(timespec, 0, milliseconds);
+  const n = c.epoll_pwait2(NR_EPOLL_PWAIT2, epfd, events, max, timespec, null, SIGSET_BYTES);
+  return n < 0 ? failure() : n;
+}
+
+const watched = new Uint32Array(3);
+
+/**
+ * Whether `fd` still is the file that was registered with `epfd` under that number (kcmp(2), KCMP_EPOLL_TFD).
+ * True as well where the kernel does not say: it may be built, or sandboxed, without kcmp.
+ */
+export function isRegisteredFile(epfd: number, fd: number): boolean {
+  const c = libc();
+  watched[0] = epfd;
+  watched[1] = fd;
+  // A file that was dup'ed and closed stays registered under its old number, beside the one that has the number now.
+  for (let nth = 0; ; nth++) {
+    watched[2] = nth;
+    const order = c.kcmp(NR_KCMP, process.pid, process.pid, KCMP_EPOLL_TFD, fd, watched);
+    if (order === 0) return true;
+    if (order > 0) continue;
+    const code = failure();
+    return code === -EPERM || code === -ENOSYS;
+  }
+}
+
+/** poll(2) that only looks. @param fds `count` struct pollfd: int32 fd, int16 events, int16 revents */
+export function pollNow(fds: Memory, count: number): number {
+  const c = libc();
+  for (;;) {
+    const n = c.poll(fds, count, 0);
+    if (n >= 0) return n;
+    const code = failure();
+    if (code !== -EINTR) return code;
+  }
+}
+
+// ---- fds ---------------------------------------------------------------------------------------------
+
+/** Close-on-exec, non-blocking. */
+export function eventfd(initial: number): number {
+  const c = libc();
+  const fd = c.eventfd(initial, O_CLOEXEC | O_NONBLOCK);
+  return fd < 0 ? failure() : fd;
+}
+
+/** Close-on-exec, non-blocking, CLOCK_MONOTONIC, armed. Milliseconds, with fractions; an interval of 0 is one expiry. */
+export function timerfd(milliseconds: number, interval: number): number {
+  const c = libc();
+  const fd = c.timerfd_create(CLOCK_MONOTONIC, O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return failure();
+  const itimerspec = new BigInt64Array(4);
+  setTimespec(itimerspec, 0, interval);
+  setTimespec(itimerspec, 2, milliseconds);
+  if (itimerspec[2] === 0n && itimerspec[3] === 0n) itimerspec[3] = 1n; // all zero would disarm it
+  if (c.timerfd_settime(fd, 0, itimerspec, null) === 0) return fd;
+  const code = failure();
+  c.close(fd);
+  return code;
+}
+
+/** Rounds up to a whole nanosecond. */
+function setTimespec(out: BigInt64Array, at: number, milliseconds: number): void {
+  let seconds = Math.floor(milliseconds / 1000);
+  let nanoseconds = Math.ceil((milliseconds - seconds * 1000) * 1e6);
+  if (nanoseconds >= 1e9) {
+    seconds += 1;
+    nanoseconds -= 1e9;
+  }
+  out[at] = BigInt(seconds);
+  out[at + 1] = BigInt(nanoseconds);
+}
+
+/** Two fds into `out`: the reading end, the writing end. */
+export function pipe(out: Int32Array): number {
+  const c = libc();
+  return c.pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0 ? failure() : 0;
+}
+
+/** Two connected stream sockets of AF_UNIX into `out`. */
+export function socketpair(out: Int32Array): number {
+  const c = libc();
+  return c.socketpair(AF_UNIX, SOCK_STREAM | O_CLOEXEC | O_NONBLOCK, 0, out) < 0 ? failure() : 0;
+}
+
+/** A UDP socket, bound to nothing; close-on-exec and non-blocking. */
+export function udpSocket(): number {
+  const c = libc();
+  const fd = c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK, 0);
+  return fd < 0 ? failure() : fd;
+}
+
+/** accept4, once; the new fd is close-on-exec and non-blocking. */
+export function accept(fd: number): number {
+  const c = libc();
+  const accepted = c.accept4(fd, null, null, O_CLOEXEC | O_NONBLOCK);
+  return accepted < 0 ? failure() : accepted;
+}
+
+export function read(fd: number, buffer: Memory, length: number): number {
+  const c = libc();
+  const at = filled.of(c, buffer, length);
+  const n = at === 0 ? c.read(fd, buffer, length) : c.readAt(fd, at, length);
+  return n < 0 ? failure() : n;
+}
+
+export function write(fd: number, buffer: Memory, length: number): number {
+  const c = libc();
+  const at = written.of(c, buffer, length);
+  const n = at === 0 ? c.write(fd, buffer, length) : c.writeAt(fd, at, length);
+  return n < 0 ? failure() : n;
+}
+
+/** A second fd for the same open file, close-on-exec. */
+export function dup(fd: number): number {
+  const c = libc();
+  const copy = c.fcntl(fd, F_DUPFD_CLOEXEC, 0);
+  return copy < 0 ? failure() : copy;
+}
+
+/** Makes `to`, which is closed first, another fd for the open file of `from`; close-on-exec. */
+export function dupOnto(from: number, to: number): number {
+  const c = libc();
+  return c.dup3(from, to, O_CLOEXEC) < 0 ? failure() : to;
+}
+
+export function setNonblocking(fd: number): number {
+  const c = libc();
+  const flags = c.fcntl(fd, F_GETFL, 0);
+  if (flags < 0) return failure();
+  return c.fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0 ? failure() : 0;
+}
+
+/** Not retried after EINTR: Linux has closed the fd by then. */
+export function close(fd: number): number {
+  const c = libc();
+  if (c.close(fd) === 0) return 0;
+  const code = failure();
+  return code === -EINTR ? 0 : code;
+}
+
+/** Lets whatever else is ready to run on this core run first; comes back at once where there is nothing. */
+export function yieldCore(): void {
+  libc().sched_yield();
+}
+
+/** Watches `fd` for reading on this thread's event loop; the handle must be closed before the loop ends. */
+export function watch(fd: number, callback: () => void): PollHandle {
+  return libc().koffi.node.poll(fd, callback);
+}

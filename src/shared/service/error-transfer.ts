@@ -1,0 +1,90 @@
+/**
+ * Errors across threads. Structured clone keeps an Error's name, message, stack and cause, but drops its own properties
+ * (code, errno, path …), turns subclasses into plain Errors, and refuses what it cannot copy. This carries them.
+ */
+import { EpollError } from '../errors.js';
+
+/** An error in a form that any MessagePort takes. */
+export interface PackedError {
+  readonly kind: 'error' | 'epoll';
+  readonly base: Error;
+  readonly own: ReadonlyArray<readonly [key: string, value: unknown]>;
+}
+
+const CLONED = new Set(['name', 'message', 'stack', 'cause']);
+/** The names that structured clone keeps; every other becomes 'Error'. */
+const NAMES = new Set(['Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError']);
+
+export function packError(thrown: unknown): PackedError {
+  const error = thrown instanceof Error ? thrown : notAnError(thrown);
+  const own: Array<[string, unknown]> = [];
+  // The code of a DOMException is not its own.
+  for (const key of new Set([...Object.getOwnPropertyNames(error), 'code'])) {
+    if (CLONED.has(key) || !(key in error)) continue;
+    const value = cloneable(() => Reflect.get(error, key));
+    if (value !== undefined) own.push([key, value.is]);
+  }
+  const name = cloneable(() => error.name)?.is;
+  if (typeof name === 'string' && !NAMES.has(name)) own.push(['name', name]);
+  const base = cloneable(() => error)?.is;
+  return {
+    kind: error instanceof EpollError ? 'epoll' : 'error',
+    base: base instanceof Error ? base : bare(error),
+    own: own,
+  };
+}
+
+export function unpackError(packed: PackedError): Error {
+  if (packed.kind === 'epoll') {
+    const fields = new Map(packed.own);
+    const [errno, syscall, fd] = [fields.get('errno'), fields.get('syscall'), fields.get('fd')];
+    if (typeof errno === 'number' && typeof syscall === 'string') {
+      const error = new EpollError(errno, syscall, typeof fd === 'number' ? fd : undefined);
+      if (packed.base.stack !== undefined) error.stack = packed.base.stack;
+      return error;
+    }
+  }
+  for (const [key, value] of packed.own) {
+    const enumerable = key !== 'name';
+    Object.defineProperty(packed.base, key, { value, configurable: true, enumerable, writable: true });
+  }
+  return packed.base;
+}
+
+/** 'error' events carry an Error, whatever a handler threw. */
+function notAnError(thrown: unknown): Error {
+  const cause = cloneable(() => thrown);
+  return new Error(`a handler threw ${describe(thrown)}`, cause && { cause: cause.is });
+}
+
+function describe(thrown: unknown): string {
+  try {
+    return typeof thrown === 'symbol' ? thrown.toString() : String(thrown);
+  } catch {
+    return typeof thrown;
+  }
+}
+
+/** Of an error that cannot be cloned: what can be told of it. */
+function bare(error: Error): Error {
+  const text = (key: 'message' | 'stack' | 'name'): string => {
+    try {
+      return String(error[key]);
+    } catch {
+      return '';
+    }
+  };
+  const copy = new Error(text('message'));
+  copy.name = text('name') || 'Error';
+  copy.stack = text('stack');
+  return copy;
+}
+
+/** The value, if a structured clone of it can be made. */
+function cloneable(read: () => unknown): { is: unknown } | undefined {
+  try {
+    return { is: structuredClone(read()) };
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,37 @@
+/** Loads a handler module. */
+import { invalidType } from '../../shared/errors.js';
+import type { Ready } from './ready.js';
+
+/** A throw (or rejection) becomes an 'error' event and rests the registration until modify(). */
+export type Handler = (ready: Ready) => void | Promise<void>;
+
+export interface HandlerModule {
+  default: Handler;
+  /** Runs once per thread before it waits. */
+  setup?(handlerData: unknown): void | Promise<void>;
+}
+
+/** Imports the module and runs its setup. @param url as for import() */
+export async function loadHandler(url: string, handlerData: unknown): Promise<Handler> {
+  const imported: unknown = await import(url);
+  const outer = member(imported, 'default');
+  // CommonJS, compiled from TypeScript or not: its exports are import()'s default.
+  const [holder, handler] = typeof outer === 'function' ? [imported, outer] : [outer, member(outer, 'default')];
+  if (!isHandler(handler)) throw invalidType('the default export of the handler module', 'a function', handler);
+  const setup = member(holder, 'setup') ?? member(handler, 'setup');
+  if (setup !== undefined) {
+    if (typeof setup !== 'function') throw invalidType('the setup of the handler module', 'a function', setup);
+    await setup.call(holder, handlerData);
+  }
+  return handler;
+}
+
+function member(value: unknown, key: string): unknown {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function'
+    ? Reflect.get(value, key)
+    : undefined;
+}
+
+function isHandler(value: unknown): value is Handler {
+  return typeof value === 'function';
+}

@@ -1,0 +1,100 @@
+/** What a thread sends to the main thread: entries in its ring, values through its port, and the doorbell. */
+import type { MessagePort } from 'node:worker_threads';
+import { write } from '../../shared/kernel/syscalls.js';
+import { packError } from '../../shared/service/error-transfer.js';
+import * as L from '../../shared/service/layout.js';
+import type { Parcel } from '../../shared/service/parcel.js';
+import { RingWriter } from '../../shared/service/ring.js';
+
+/** How many values of ready.post() may be on their way, of all threads together. */
+const MOST_POSTS = 1024;
+/** How long a thread sleeps before it looks at STOP again; taking an entry wakes it at once. */
+const NAP = 100;
+
+const BELL = new Uint8Array([1]);
+
+export class Outbox {
+  readonly #header: Int32Array;
+  readonly #words: Int32Array;
+  readonly #writer: RingWriter;
+  readonly #port: MessagePort;
+  readonly #bell: number;
+
+  constructor(plan: L.Plan, memory: L.ThreadMemory, port: MessagePort, bell: number) {
+    this.#header = L.headerOf(plan);
+    this.#words = memory.words;
+    this.#writer = new RingWriter(memory);
+    this.#port = port;
+    this.#bell = bell;
+  }
+
+  /**
+   * Puts an entry in the ring and rings. Waits for room, which the main thread makes; a service that is closing still
+   * takes what its handlers ask.
+   */
+  push(op: number, slot: number, generation: number, fd = 0, mask = 0, low = 0, high = 0): void {
+    const writer = this.#writer;
+    let at = writer.reserve();
+    while (at < 0) {
+      this.ring();
+      writer.sleep(NAP);
+      at = writer.reserve();
+    }
+    const { ring } = writer;
+    ring[at + L.OP] = op;
+    ring[at + L.OP_SLOT] = slot;
+    ring[at + L.OP_GENERATION] = generation;
+    ring[at + L.OP_FD] = fd;
+    ring[at + L.OP_MASK] = mask;
+    ring[at + L.OP_LOW] = low;
+    ring[at + L.OP_HIGH] = high;
+    writer.commit();
+    this.ring();
+  }
+
+  /** An event, for a service without a handler; whether it went: no longer once the service stops, when nobody reads. */
+  publish(slot: number, generation: number, mask: number): boolean {
+    while (this.#writer.reserve() < 0) {
+      if (Atomics.load(this.#header, L.STOP) !== 0) return false;
+      this.ring();
+      this.#writer.sleep(NAP);
+    }
+    this.push(L.EVENT, slot, generation, 0, mask);
+    return true;
+  }
+
+  /** A structured clone of `value` to the main thread; waits while too many are on their way. @throws DataCloneError */
+  post(value: unknown): void {
+    const header = this.#header;
+    for (;;) {
+      const posts = Atomics.load(header, L.POSTS);
+      if (posts >= MOST_POSTS) {
+        this.ring();
+        Atomics.wait(header, L.POSTS, posts, NAP);
+      } else if (Atomics.compareExchange(header, L.POSTS, posts, posts + 1) === posts) {
+        break;
+      }
+    }
+    try {
+      this.#port.postMessage({ post: value } satisfies Parcel);
+    } catch (error) {
+      Atomics.sub(header, L.POSTS, 1);
+      throw error;
+    }
+    Atomics.add(this.#words, L.POSTED, 1);
+    this.push(L.POST, 0, 0);
+  }
+
+  /** What a handler threw; the event that it was given is to be pushed after it, as an ERROR. */
+  error(thrown: unknown): void {
+    this.#port.postMessage({ error: packError(thrown) } satisfies Parcel);
+  }
+
+  /** Wakes the main thread, unless a wake-up is on its way. */
+  ring(): void {
+    const header = this.#header;
+    if (Atomics.load(header, L.DOORBELL) === 0 && Atomics.exchange(header, L.DOORBELL, 1) === 0) {
+      write(this.#bell, BELL, 1);
+    }
+  }
+}

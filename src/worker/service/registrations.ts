@@ -1,0 +1,28 @@
+/** Reads what a slot says of its registration, whole, while modify() may be writing it. */
+import { FD, HIGH, INTEREST, LOW, SEQUENCE, SLOT_WORDS } from '../../shared/service/layout.js';
+
+export class Registrations {
+  readonly #slots: Int32Array;
+  fd = 0;
+  interest = 0;
+  low = 0;
+  high = 0;
+
+  constructor(slots: Int32Array) {
+    this.#slots = slots;
+  }
+
+  load(slot: number): void {
+    const slots = this.#slots;
+    const base = slot * SLOT_WORDS;
+    for (;;) {
+      const sequence = Atomics.load(slots, base + SEQUENCE);
+      this.fd = Atomics.load(slots, base + FD);
+      this.interest = Atomics.load(slots, base + INTEREST);
+      this.low = Atomics.load(slots, base + LOW);
+      this.high = Atomics.load(slots, base + HIGH);
+      // Odd for as long as the main thread takes to store three words.
+      if ((sequence & 1) === 0 && Atomics.load(slots, base + SEQUENCE) === sequence) return;
+    }
+  }
+}

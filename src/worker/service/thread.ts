@@ -1,0 +1,55 @@
+/** The start task of each thread of the pool: loads the handler, returns, and goes on in the wait loop. */
+import type { MessagePort } from 'node:worker_threads';
+import { threadId } from 'node:worker_threads';
+import { requireLinux } from '../../shared/kernel/syscalls.js';
+import { type PackedError, packError } from '../../shared/service/error-transfer.js';
+import * as L from '../../shared/service/layout.js';
+import { loadHandler } from './handler.js';
+import { Outbox } from './outbox.js';
+import { ReadyRegistration } from './ready.js';
+import { WaitLoop } from './wait-loop.js';
+
+export interface ThreadTask {
+  readonly plan: L.Plan;
+  readonly index: number;
+  readonly epfd: number;
+  /** The writing end of the doorbell's pipe. */
+  readonly bell: number;
+  readonly port: MessagePort;
+  /** Where koffi's native part was found. */
+  readonly koffi: string | undefined;
+  /** For import(); none: events go to the main thread. */
+  readonly handler: string | undefined;
+  readonly handlerData: unknown;
+}
+
+/** Undefined once the thread is about to wait; otherwise why it will not. */
+export default async function run(task: ThreadTask): Promise<PackedError | undefined> {
+  const { plan, index, epfd, bell, port, handler } = task;
+  const { words } = L.threadOf(plan, index);
+  Atomics.store(words, L.THREAD_ID, threadId);
+  // A thread that is ended while it loads koffi aborts the process: whoever wants to end it asks here first.
+  if (Atomics.compareExchange(words, L.PHASE, L.PHASE_NEW, L.PHASE_LOADING) !== L.PHASE_NEW) {
+    throw new Error('the service was closed before this thread began');
+  }
+  // Its file is read while koffi loads; it runs after that.
+  const loading = handler === undefined ? undefined : loadHandler(handler, task.handlerData);
+  loading?.catch(() => {}); // told below, or of no interest
+  try {
+    requireLinux(task.koffi);
+  } finally {
+    Atomics.store(words, L.PHASE, L.PHASE_LOADED);
+    Atomics.notify(words, L.PHASE);
+  }
+  try {
+    const loaded = await loading;
+    const outbox = new Outbox(plan, L.threadOf(plan, index), port, bell);
+    const ready = new ReadyRegistration(plan, outbox);
+    const loop = new WaitLoop({ plan, index, epfd, outbox, ready, handler: loaded });
+    Atomics.store(words, L.PHASE, L.PHASE_WAITING);
+    setImmediate(() => loop.turn());
+    return undefined;
+  } catch (error) {
+    return packError(error);
+  }
+}
