@@ -3,16 +3,19 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { rolldown } from 'rolldown';
-import { onTestFinished } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { ROOT } from './run.ts';
 
-/** @param file below src/ @returns the URL of what was built; gone when the test has finished */
-export async function bundled(file: string): Promise<string> {
+/** To be called outside tests. @param source below src/ @returns its URL; the file is there while the tests run */
+export function bundled(source: string): string {
   // Where koffi is found from.
   const folder = mkdtempSync(join(ROOT, 'node_modules', '.test-'));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const bundle = await rolldown({ input: join(ROOT, 'src', file), platform: 'node' });
-  await bundle.write({ file: join(folder, 'module.mjs'), format: 'esm' });
-  await bundle.close();
-  return pathToFileURL(join(folder, 'module.mjs')).href;
+  const file = join(folder, 'module.mjs');
+  beforeAll(async () => {
+    const bundle = await rolldown({ input: join(ROOT, 'src', source), platform: 'node' });
+    await bundle.write({ file, format: 'esm' });
+    await bundle.close();
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+  return pathToFileURL(file).href;
 }
