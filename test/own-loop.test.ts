@@ -5,7 +5,7 @@ import { EPOLLET, EPOLLIN, Epoll } from 'epoll-pool';
 import * as sys from 'epoll-pool/sys';
 import { expect, onTestFinished, test } from 'vitest';
 import { bundled } from './support/bundle.ts';
-import { countFds, countThreads, eventfd, signal, threadsDownTo } from './support/fds.ts';
+import { countFds, eventfd, signal } from './support/fds.ts';
 import { pause, until } from './support/service.ts';
 import { owned, within } from './support/within.ts';
 
@@ -14,6 +14,8 @@ const EVENTS = 1;
 const WAITS = 2;
 /** What a body may use. */
 const FREE = 3;
+/** Follows FREE, by the main thread's doing. */
+const ECHO = 4;
 
 const module = bundled('worker/service/own-loop.ts');
 
@@ -42,7 +44,12 @@ function waiter(body: string, options: Options = {}): Waiter {
   failed.catch(() => {});
   const answered = once(worker, 'message').then(([{ value, error }]) => (error ? Promise.reject(error) : value));
   answered.catch(() => {});
+  const echo = setInterval(() => {
+    const value = Atomics.load(words, FREE);
+    if (Atomics.exchange(words, ECHO, value) !== value) Atomics.notify(words, ECHO);
+  }, 1);
   onTestFinished(async () => {
+    clearInterval(echo);
     Atomics.store(words, STOP, 1);
     const wake = sys.eventfd(1);
     epoll.register(wake, { events: EPOLLIN });
@@ -93,21 +100,19 @@ const KINDS: Readonly<Record<string, string>> = {
     return rounds(() => new Promise(resolve => { back.onmessage = resolve; channel.postMessage(1); }));`,
   // Nothing in the loop tells of it: the wait loop knows that a promise is pending.
   'a pending promise that another thread settles': `
-    const { Worker } = await import('node:worker_threads');
-    new Worker(\`
-      const { workerData: words } = require('node:worker_threads');
-      for (let i = 0; Atomics.load(words, ${STOP}) === 0; i = Atomics.load(words, ${FREE})) {
-        Atomics.wait(words, ${FREE}, i, 100);
-        Atomics.store(words, ${FREE + 1}, Atomics.load(words, ${FREE}));
-        Atomics.notify(words, ${FREE + 1});
-      }
-    \`, { eval: true, workerData: words }).unref();
     state.isPending = true;
     return rounds(async i => {
       Atomics.store(words, ${FREE}, i + 1);
-      Atomics.notify(words, ${FREE});
-      for (let seen; (seen = Atomics.load(words, ${FREE + 1})) <= i;) await Atomics.waitAsync(words, ${FREE + 1}, seen).value;
+      for (let seen; (seen = Atomics.load(words, ${ECHO})) <= i;) await Atomics.waitAsync(words, ${ECHO}, seen).value;
     });`,
+  'what a run has left to do in a microtask': `
+    return rounds(() => new Promise(resolve => {
+      state.run = () => { state.hasRun = true; Promise.resolve().then(resolve); };
+    }));`,
+  'what a run has left to do in the next tick': `
+    return rounds(() => new Promise(resolve => {
+      state.run = () => { state.hasRun = true; process.nextTick(resolve); };
+    }));`,
 };
 
 const WAYS: ReadonlyArray<[what: string, options: Options]> = [
@@ -133,6 +138,25 @@ test('nothing of its own: it waits on the shared instance alone, in whole slices
   expect(waits).toBeLessThanOrEqual((performance.now() - before.at) / 100 + 1);
   expect(waits).toBeGreaterThan(0);
   expect(countFds()).toBe(before.fds);
+});
+
+test('an fd that a run has given to the event loop', async () => {
+  const [fd, peer] = sys.socketpair(); // fd is Node's to close
+  onTestFinished(() => sys.close(peer));
+  // It starts to read at once; the loop's epoll instance knows of that in its next turn only.
+  const { words, result } = waiter(`
+    const { Socket } = await import('node:net');
+    await new Promise(resolve => setTimeout(resolve, 10)); // nothing else is due by then
+    return new Promise(resolve => {
+      state.run = () => {
+        new Socket({ fd: ${fd} }).once('data', data => resolve(String(data)));
+        Atomics.store(words, ${FREE}, 1);
+      };
+    });`);
+  await until(() => Atomics.load(words, FREE) === 1, 'the run');
+  await pause(50); // it waits by then, or soon
+  sys.write(peer, Buffer.from('there'));
+  expect(await result()).toBe('there');
 });
 
 /** Has something of its own until it ends. */
@@ -173,16 +197,17 @@ test.each([
   ['terminate()', undefined],
 ])('a thread that is ended by %s leaves nothing open', async (_way, statement) => {
   const epoll = owned(new Epoll());
-  const before = { fds: countFds(), threads: countThreads() };
+  const before = countFds();
   const body = statement === undefined ? BUSY : `setTimeout(() => { ${statement} }, 50); ${BUSY}`;
   const { worker, words, result } = waiter(body, { epoll, slice: 50 });
   await result();
+  const ended = new Promise(resolve => worker.once('exit', resolve));
   if (statement === undefined) {
     await until(() => Atomics.load(words, WAITS) > 0, 'a wait');
-    await worker.terminate();
+    worker.terminate();
   }
-  await threadsDownTo(before.threads);
+  await within(ended);
   // Its nest was open: it has one from its first wait on.
   expect(Atomics.load(words, WAITS)).toBeGreaterThan(0);
-  expect(countFds()).toBe(before.fds);
+  expect(countFds()).toBe(before);
 });

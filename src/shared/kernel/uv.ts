@@ -44,8 +44,7 @@ const HANDLES = 4;
 const LAST_HANDLE = HANDLES + 2;
 const ACTIVE_REQS = 8;
 const BACKEND_FD = 16;
-const WATCHERS = 22;
-const LOOP_BYTES = 104;
+const LOOP_BYTES = 72;
 /** Where the node of a handle stands in uv_handle_t, in bytes. */
 const NODE_AT = 32;
 
@@ -111,7 +110,7 @@ export class EventLoop {
 
   /**
    * Milliseconds until the next timer, by the loop's clock, which stands still while JavaScript runs; 0: there is something
-   * to do at once, -1: nothing to wait for but fds.
+   * to do at once, an fd that the backend does not know yet for instance; -1: nothing to wait for but fds.
    */
   get timeout(): number {
     return this.#uv.uv_backend_timeout(this.#loop);
@@ -125,11 +124,6 @@ export class EventLoop {
   /** Whether something is under way that tells the loop when it is done: in libuv's threads, or on a socket. */
   get hasRequests(): boolean {
     return this.#words[ACTIVE_REQS] !== 0;
-  }
-
-  /** Whether there are fds that the backend does not know yet: they reach it in the loop's next turn. */
-  get hasNewWatchers(): boolean {
-    return pointerAt(this.#words, WATCHERS) !== this.#loop + WATCHERS * 4;
   }
 
   /** Names the handle that was added last, or one before it if that was closed. Handles leave only while the loop runs. */

@@ -41,7 +41,6 @@ export class OwnLoop {
   /** The last handle when the others were looked at, and what was found. */
   #lastHandle = 0;
   #hasHandles = false;
-  #isDue = false;
 
   /**
    * Whether the shared instance may be waited on inside another. Files whose poll tells a change only once
@@ -49,6 +48,12 @@ export class OwnLoop {
    * something of its own looks there every few milliseconds instead.
    */
   mayNest = true;
+
+  /**
+   * To be set when a handler has run; `begin` takes it back. What it has left to do in microtasks and next ticks waits for
+   * the end of the turn: so `wait` only looks.
+   */
+  hasRun = false;
 
   /**
    * Made by the thread itself when koffi is loaded, before the handler module runs: what the event loop has by then is
@@ -67,7 +72,7 @@ export class OwnLoop {
    * @param now the clock's
    */
   begin(now: number): void {
-    this.#isDue = false;
+    this.hasRun = false;
     const loop = this.#loop;
     if (loop === undefined) return;
     setImmediate(nothing).unref();
@@ -78,7 +83,8 @@ export class OwnLoop {
 
   /**
    * Fetches events of the shared instance: at once if there are any, otherwise when they come, for at most `limit`
-   * milliseconds, and no longer than until the event loop has something to do.
+   * milliseconds, and no longer than until the event loop has something to do. After 0 events it is to have a turn. While
+   * there are always some, that is for the caller to see to, every few milliseconds.
    *
    * @param room how many events at most
    * @param limit whole milliseconds; 0 only looks
@@ -88,26 +94,15 @@ export class OwnLoop {
    * @returns how many events are in `agenda`, or the negative errno: EINTR is not retried
    */
   wait(agenda: Memory, room: number, limit: number, now: number, isPending: boolean): number {
-    if (limit === 0) return this.#look(agenda, room);
+    if (limit === 0 || this.hasRun) return this.#look(agenda, room);
     const loop = this.#loop;
     if (loop === undefined) return this.#glance(agenda, room, limit);
     let due = loop.timeout;
     if (due > 0) due = Math.max(0, Math.ceil(due - (now - this.#begun)));
-    if (due === 0 || loop.hasNewWatchers) {
-      this.#isDue = true;
-      return this.#look(agenda, room);
-    }
-    const isNext = due > 0 && due <= limit;
-    const bound = isNext ? due : limit;
+    if (due === 0) return this.#look(agenda, room);
+    const bound = due < 0 ? limit : Math.min(due, limit);
     const isOwn = isPending || loop.hasRequests || this.#hasOthers();
-    const n = isOwn ? this.#waitForBoth(agenda, room, bound) : epollWait(this.#epfd, agenda, room, bound);
-    if (n === 0 && isNext) this.#isDue = true;
-    return n;
-  }
-
-  /** Whether the event loop is to have a turn: it had something to do when `wait` was called, or has by now. */
-  get isDue(): boolean {
-    return this.#isDue;
+    return isOwn ? this.#waitForBoth(agenda, room, bound) : epollWait(this.#epfd, agenda, room, bound);
   }
 
   /** The wait loop has ended. A thread that ends otherwise leaves nothing open either. */
@@ -122,9 +117,7 @@ export class OwnLoop {
 
   /** No event tells of the loop: it is looked after often. */
   #glance(agenda: Memory, room: number, limit: number): number {
-    const n = epollWait(this.#epfd, agenda, room, Math.min(limit, GLANCE_MS));
-    if (n === 0) this.#isDue = true;
-    return n;
+    return epollWait(this.#epfd, agenda, room, Math.min(limit, GLANCE_MS));
   }
 
   #hasOthers(): boolean {
@@ -144,7 +137,6 @@ export class OwnLoop {
     const ready = epollWait(this.#nest, seen, 2, limit);
     if (ready <= 0) return ready;
     const isShared = seen[DATA_LOW] === SHARED || (ready === 2 && seen[EVENT_WORDS + DATA_LOW] === SHARED);
-    if (ready === 2 || !isShared) this.#isDue = true;
     return isShared ? this.#look(agenda, room) : 0;
   }
 
