@@ -37,6 +37,7 @@ const STARTING_MS = 500;
 export interface ThreadPoolOptions {
   readonly plan: L.Plan;
   readonly epfd: number;
+  readonly wakeFd: number;
   readonly bell: number;
   readonly handler: string | undefined;
   readonly handlerData: unknown;
@@ -136,7 +137,7 @@ export class ThreadPool {
   #begin(index: number): void {
     const thread = this.#threads[index];
     if (thread === undefined) return;
-    const { plan, epfd, bell, handler, handlerData } = this.#options;
+    const { plan, epfd, wakeFd, bell, handler, handlerData } = this.#options;
     const { port1, port2 } = new MessageChannel();
     port1.unref();
     thread.life?.port.close();
@@ -144,7 +145,7 @@ export class ThreadPool {
     thread.life = life;
     Atomics.store(thread.words, L.THREAD_ID, 0);
     Atomics.store(thread.words, L.PHASE, L.PHASE_NEW);
-    const from = { plan, index, epfd, bell, port: port2, koffi: koffiBinary(), handler, handlerData };
+    const from = { plan, index, epfd, wakeFd, bell, port: port2, koffi: koffiBinary(), handler, handlerData };
     const task: StartTask = { ...from, [queueOptionsSymbol]: life };
     try {
       this.#piscina.run(task, { transferList: [port2] }).then(
