@@ -34,7 +34,8 @@ export interface CheckedOptions {
   readonly resourceLimits: ResourceLimits | undefined;
 }
 
-const MOST_THREADS = 254;
+/** A claim word has a byte for its owner: 0 is nobody, 255 the main thread. */
+export const MOST_THREADS = 254;
 const MOST_SLOTS = 2 ** 24;
 const MOST_BATCH = 65_536;
 const MOST_CONCURRENCY = 65_536;

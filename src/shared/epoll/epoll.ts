@@ -85,7 +85,7 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * @throws TypeError, RangeError for the argument
    */
   static borrow(fd: number): Epoll {
-    return new Epoll(new Borrowed(args.integer(fd, 'fd', 0, 0x7fff_ffff)));
+    return new Epoll(new Borrowed(args.rawDescriptor(fd)));
   }
 
   /** -1 once closed. */
