@@ -5,7 +5,7 @@ import { run, start } from './support/run.ts';
 /** Long for a loaded machine, short beside a thread that is waited for. */
 const SOON = 3000;
 
-/** A service with threads that wait, one that is in a handler, and one that waits for room for its posts. */
+/** Threads that wait, threads in handlers of each kind, and one that waits for room for its posts. */
 const SERVICE = `
   const handler = 'data:text/javascript,' + encodeURIComponent(\`
     export default ready => {
@@ -15,13 +15,12 @@ const SERVICE = `
       if (ready.data === 4n) { ready.post(1); return new Promise(() => {}); }
     };
   \`);
-  const service = await lib.WaitService.start({ threads: 6, handler });
+  const idle = await lib.WaitService.start({ threads: 2 });
+  const service = await lib.WaitService.start({ threads: 5, handler });
   const begun = new Promise(resolve => { let n = 0; service.on('message', value => { if (value === 1 && ++n === 3) resolve(); }); });
   for (const data of [0, 1, 3, 4]) await service.register(sys.eventfd(data > 0 ? 1 : 0), { events: EPOLLIN, data });
   await begun;
   if (POSTING) await service.register(sys.eventfd(1), { events: EPOLLIN, data: 2 });
-  const idle = await lib.WaitService.start({ threads: 3 });
-  const from = performance.now();
   process.on('exit', () => process.stdout.write('exit'));
 `;
 

@@ -21,11 +21,14 @@ function importsOf(from: string): Import[] {
     ...text.matchAll(/^(?:import|export) (?<type>type )?(?:[^'";]*? from )?'(?<to>[^']+)'/gm),
     ...text.matchAll(/\bimport\('(?<to>[^']+)'\)/g),
   ];
-  return found.map(({ groups: { to = '', type } = {} }) => ({
-    from,
-    to: to.startsWith('.') ? relative(SRC, join(SRC, from, '..', to)).replace(/\.js$/, '.ts') : to,
-    typesOnly: type !== undefined,
-  }));
+  return found.map(({ groups }) => {
+    const to = groups?.to ?? '';
+    return {
+      from,
+      to: to.startsWith('.') ? relative(SRC, join(SRC, from, '..', to)).replace(/\.js$/, '.ts') : to,
+      typesOnly: groups?.type !== undefined,
+    };
+  });
 }
 
 const imports = files.flatMap(importsOf);
