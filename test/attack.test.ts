@@ -1,4 +1,8 @@
-/** The claim word under attack: threads x modes x handlers, with counts that prove 0 lost, 0 doubled, 0 overlapping. */
+/**
+ * The claim word under attack: threads x modes x handlers, with counts that prove 0 lost, 0 doubled, 0 overlapping.
+ *
+ * @module-tag slow
+ */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { EPOLLET, EPOLLIN, EPOLLONESHOT, WaitService } from 'epoll-pool';

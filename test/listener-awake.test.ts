@@ -26,7 +26,7 @@ const attacks = ['listener', 'iteration'].flatMap(consumer =>
 
 test.each(attacks)(
   '$consumer, $mode, $threads threads: it throws, leaves to the other, blocks, modifies, unregisters',
-  { timeout: 70_000 },
+  { timeout: 70_000, tags: ['slow'] },
   async ({ consumer, mode, threads }) => {
     const args = [consumer, mode, String(threads), '8000'];
     const { result } = startFile(['test/fixtures/consumer-attack.mjs', ...args], 60_000);
@@ -311,7 +311,9 @@ test.each(['a loop', 'a listener'])('%s: a oneshot is not spent by what was ther
   expect(spent).toBeLessThan(rounds / 2);
 });
 
-test('a oneshot is not spent by an edge that was pending when modify() armed it for something else', async () => {
+test('a oneshot is not spent by an edge that was pending when modify() armed it for something else', {
+  tags: ['slow'],
+}, async () => {
   const { service } = await start({ threads: 1 });
   const [end, other] = socketpair();
   const byte = Buffer.alloc(1);

@@ -1,4 +1,8 @@
-/** The process ends at once on exit(), an uncaught error or a signal, whatever the threads are waiting for. */
+/**
+ * The process ends at once on exit(), an uncaught error or a signal, whatever the threads are waiting for.
+ *
+ * @module-tag slow
+ */
 import { expect, test } from 'vitest';
 import { run, start } from './support/run.ts';
 
@@ -32,7 +36,7 @@ test.each([
   ['an unhandled rejection', "Promise.reject(new Error('unhandled'));", 1],
   ['a throw of the main module', "throw new Error('thrown');", 1],
 ])('%s', async (_how, statement, code) => {
-  for (const posting of [false, true]) {
+  const ends = [false, true].map(async posting => {
     const { child, result } = start(`const POSTING = ${posting};${SERVICE} process.stdout.write('now'); ${statement}`);
     let from = Number.NaN;
     child.stdout?.on('data', text => {
@@ -41,7 +45,8 @@ test.each([
     const { code: found, signal, stdout } = await result;
     expect({ found, signal, stdout }).toEqual({ found: code, signal: null, stdout: 'nowexit' });
     expect(performance.now() - from).toBeLessThan(SOON);
-  }
+  });
+  await Promise.all(ends);
 });
 
 /** Long enough for the end of a process whose threads wait for nothing; a thread that is waited for takes up to 500 ms. */

@@ -73,7 +73,7 @@ test.each([
   ['the young and, now and then, all', '--compact-on-every-full-gc', 3000],
   // Each collection is of everything, and moves all that it can.
   ['all, each time', '--stress-compaction', 300],
-])('collections that move what can be moved: %s', { timeout: 70_000 }, async (_, flag, rounds) => {
+])('collections that move what can be moved: %s', { timeout: 70_000, tags: ['slow'] }, async (_, flag, rounds) => {
   const source = `
     import * as sys from 'epoll-pool/sys';
     const { readable, writable } = sys.pipe();

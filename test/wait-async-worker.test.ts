@@ -1,4 +1,8 @@
-/** waitAsync in Workers, however they end: the process lives on, and keeps none of the fds that the package opened. */
+/**
+ * waitAsync in Workers, however they end: the process lives on, and keeps none of the fds that the package opened.
+ *
+ * @module-tag slow
+ */
 import { expect, test } from 'vitest';
 import { ended, run } from './support/run.ts';
 
