@@ -9,6 +9,8 @@ export default defineConfig({
     globalSetup: ['test/support/build.ts'],
     tags: [{ name: 'slow', description: 'Takes about a second or more; left out by npm run test:fast.' }],
     sequence: { sequencer: SlowFirst },
+    // What must hold in shared memory is checked (src/shared/service/assert.ts), in the processes that tests start too.
+    env: { EPOLL_POOL_ASSERT: '1' },
     pool: 'forks',
     // One more than there are processors: many tests wait for most of their time.
     maxWorkers: Math.min(8, availableParallelism()) + 1,
