@@ -73,3 +73,18 @@ test('a file begins by saying what it is for', () => {
   const silent = files.filter(name => !/^(#!.*\n)?\/\*\*/.test(readFileSync(join(SRC, name), 'utf8')));
   expect(silent).toEqual([]);
 });
+
+test('the files that CONTRIBUTING.md names are there', () => {
+  const text = readFileSync(join(ROOT, 'CONTRIBUTING.md'), 'utf8');
+  const named = [...text.matchAll(/`((?:src|test)\/[^`]*)`/g)].map(([, path = '']) => path);
+  expect(named.length).toBeGreaterThan(25);
+  const known = ['src', 'test'].flatMap(top => [
+    top,
+    ...readdirSync(join(ROOT, top), { recursive: true, encoding: 'utf8' }).map(name => `${top}/${name}`),
+  ]);
+  const isThere = (path: string): boolean => {
+    const pattern = path.replace(/\/$/, '').replaceAll('.', '\\.').replaceAll('*', '[^/]*');
+    return known.some(name => new RegExp(`^${pattern}$`).test(name));
+  };
+  expect(named.filter(path => !isThere(path))).toEqual([]);
+});
