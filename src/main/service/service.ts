@@ -17,7 +17,7 @@ import { controlError, NO_ROOM } from './registry/registry.js';
 import { full } from './registry/requests.js';
 import { readStats, type WaitServiceStats } from './stats.js';
 
-/** What only `start` has: the constructor is not for users. */
+/** The constructor's argument: start() alone can make one, so nobody else can call the constructor. */
 class Starting {
   constructor(
     readonly options: CheckedOptions,
