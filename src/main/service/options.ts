@@ -9,20 +9,20 @@ import { createPlan, type Plan } from '../../shared/service/layout.js';
 
 export interface WaitServiceOptions {
   /** Threads that wait, 1 to 254; default os.availableParallelism(). */
-  threads?: number;
+  threads?: number | undefined;
   /** Module whose default export runs in the pool for each event. Without one, events come to this thread. */
-  handler?: string | URL;
+  handler?: string | URL | undefined;
   /** Structured-cloned into the handler module's `setup`. */
   handlerData?: unknown;
   /** Bytes of shared memory that each registration carries from call to call, for its handler; at most 2^32-1, default 0. */
-  stateBytes?: number;
+  stateBytes?: number | undefined;
   /** Most registrations at one time, 1 to 2^24; default 65,536. One too many rejects with code ERR_OUT_OF_RANGE. */
-  capacity?: number;
+  capacity?: number | undefined;
   /** Most events that one thread takes at once, 1 to 65,536; the service takes fewer when handlers are slow. Default 64. */
-  batch?: number;
+  batch?: number | undefined;
   /** Most runs of one thread whose promises are pending at a time, 1 to 65,536; default 64. 1: a thread waits for each. */
-  concurrency?: number;
-  resourceLimits?: ResourceLimits;
+  concurrency?: number | undefined;
+  resourceLimits?: ResourceLimits | undefined;
 }
 
 export interface CheckedOptions {
@@ -34,7 +34,8 @@ export interface CheckedOptions {
   readonly resourceLimits: ResourceLimits | undefined;
 }
 
-const MOST_THREADS = 254;
+/** A claim word has a byte for its owner: 0 is nobody, 255 the main thread. */
+export const MOST_THREADS = 254;
 const MOST_SLOTS = 2 ** 24;
 const MOST_BATCH = 65_536;
 const MOST_CONCURRENCY = 65_536;

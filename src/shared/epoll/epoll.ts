@@ -4,6 +4,7 @@ import type { EventInit, FdLike } from '../arguments.js';
 import * as args from '../arguments.js';
 import { EBADF, EpollError, invalidType } from '../errors.js';
 import * as sys from '../kernel/syscalls.js';
+import { Borrowed } from './borrowed.js';
 import { checkEvents, type Event, type Events, fill } from './events.js';
 import { readRegistered } from './fdinfo.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from './flags.js';
@@ -14,11 +15,6 @@ import { waitFor } from './wait.js';
 
 const request = new Uint32Array(sys.EVENT_WORDS);
 const data = new Uint32Array(2);
-
-/** An fd that somebody else owns. */
-class Borrowed {
-  constructor(readonly fd: number) {}
-}
 
 let isEpoll: (value: unknown) => boolean;
 let set: (epoll: Epoll, op: number, fd: number, events: number, halves: Uint32Array) => void;
@@ -79,7 +75,7 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * @throws TypeError, RangeError for the argument
    */
   static borrow(fd: number): Epoll {
-    return new Epoll(new Borrowed(args.integer(fd, 'fd', 0, 0x7fff_ffff)));
+    return new Epoll(new Borrowed(args.rawDescriptor(fd)));
   }
 
   /** -1 once closed. */
