@@ -5,7 +5,7 @@
  */
 import { createRequire } from 'node:module';
 import type { KoffiFunc, node as koffiNode } from 'koffi';
-import { EINTR, ENOSYS, EPERM, unavailable } from '../errors.js';
+import { EBADF, EINTR, ENOENT, unavailable } from '../errors.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
@@ -232,7 +232,7 @@ export function epollWait(epfd: number, events: Memory, max: number, millisecond
 
 const timespec = new BigInt64Array(2);
 
-/** One epoll_pwait2 (Linux 5.11), not retried; -ENOSYS before. @param milliseconds at least 0, with fractions */
+/** One epoll_pwait2 (Linux 5.11), not retried; older kernels and sandboxes refuse it. @param milliseconds at least 0, with fractions */
 export function epollWaitPrecise(epfd: number, events: Memory, max: number, milliseconds: number): number {
   const c = libc();
   setTimespec(timespec, 0, milliseconds);
@@ -242,11 +242,16 @@ export function epollWaitPrecise(epfd: number, events: Memory, max: number, mill
 
 const watched = new Uint32Array(3);
 
+/** The answers of `isRegisteredFile`. */
+export const IS_FILE = 1;
+export const NOT_FILE = 0;
+export const CANNOT_TELL = -1;
+
 /**
  * Whether `fd` still is the file that was registered with `epfd` under that number (kcmp(2), KCMP_EPOLL_TFD).
- * True as well where the kernel does not say: it may be built, or sandboxed, without kcmp.
+ * CANNOT_TELL where the kernel does not say: it may be built without kcmp, and sandboxes refuse it, with any errno.
  */
-export function isRegisteredFile(epfd: number, fd: number): boolean {
+export function isRegisteredFile(epfd: number, fd: number): typeof IS_FILE | typeof NOT_FILE | typeof CANNOT_TELL {
   const c = libc();
   watched[0] = epfd;
   watched[1] = fd;
@@ -254,10 +259,11 @@ export function isRegisteredFile(epfd: number, fd: number): boolean {
   for (let nth = 0; ; nth++) {
     watched[2] = nth;
     const order = c.kcmp(NR_KCMP, process.pid, process.pid, KCMP_EPOLL_TFD, fd, watched);
-    if (order === 0) return true;
+    if (order === 0) return IS_FILE;
     if (order > 0) continue;
     const code = failure();
-    return code === -EPERM || code === -ENOSYS;
+    // No such registration, or one of the two is not open.
+    return code === -ENOENT || code === -EBADF ? NOT_FILE : CANNOT_TELL;
   }
 }
 

@@ -6,7 +6,7 @@
  * Half of the room is for what is held, half for what one pass over it puts back.
  */
 import { EPOLLET, EPOLLONESHOT, READINESS } from '../../shared/epoll/flags.js';
-import { isRegisteredFile, pollNow } from '../../shared/kernel/syscalls.js';
+import { isRegisteredFile, NOT_FILE, pollNow } from '../../shared/kernel/syscalls.js';
 import { FD, INTEREST, SLOT_WORDS } from '../../shared/service/layout.js';
 
 const MODES = EPOLLET | EPOLLONESHOT;
@@ -114,6 +114,6 @@ export class HeldList {
   }
 
   #isItsFile(fd: number): boolean {
-    return isRegisteredFile(this.#epfd, fd);
+    return isRegisteredFile(this.#epfd, fd) !== NOT_FILE;
   }
 }

@@ -7,7 +7,7 @@
  */
 import { now } from '../../shared/clock.js';
 import { EINTR, EpollError } from '../../shared/errors.js';
-import { EVENT_WORDS, epollWait, isRegisteredFile, yieldCore } from '../../shared/kernel/syscalls.js';
+import { EVENT_WORDS, epollWait, isRegisteredFile, NOT_FILE, yieldCore } from '../../shared/kernel/syscalls.js';
 import * as L from '../../shared/service/layout.js';
 import { BatchSize } from './batch-size.js';
 import type { Outbox } from './outbox.js';
@@ -219,7 +219,7 @@ export class WaitLoop {
 
   /** Whether the slot's fd still is what the kernel reported: it may have been closed since, and be another file's by now. */
   #isItsFile(slot: number): boolean {
-    return isRegisteredFile(this.#epfd, Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.FD));
+    return isRegisteredFile(this.#epfd, Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.FD)) !== NOT_FILE;
   }
 
   /** Waits for a handler's promise on the event loop; what else is in hand goes to threads that are free. */

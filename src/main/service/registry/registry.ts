@@ -74,7 +74,7 @@ export class Registry {
     // first: a thread that holds it, and finds the number ready and registered again, must not take that for its own.
     const known = table.slotOf(fd);
     if (known === undefined && table.size >= this.#capacity) return NO_ROOM;
-    if (known !== undefined && !sys.isRegisteredFile(this.#epfd, fd)) this.#forget(fd, known);
+    if (known !== undefined && sys.isRegisteredFile(this.#epfd, fd) === sys.NOT_FILE) this.#forget(fd, known);
     const slot = table.take(fd, interest, low, high);
     if (slot < 0) return NO_ROOM;
     const code = this.#control(EPOLL_CTL_ADD, fd, kernelMask(interest), slot, table.generationOf(slot));
