@@ -2,6 +2,7 @@
 import * as args from '../../shared/arguments.js';
 import { aborted, invalidType } from '../../shared/errors.js';
 import { createBoard, STATE_BYTES } from '../../shared/load/board.js';
+import { LOAD_HANDLER } from '../../shared/service/own-handlers.js';
 import { WaitService } from '../service/service.js';
 import { checkLimits } from './limits.js';
 import { type LoadOptions, type LoadPlan, planLoad } from './options.js';
@@ -58,7 +59,7 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
   });
   const service = await WaitService.start({
     threads: plan.threads,
-    handler: new URL('../../worker/load/handler.js', import.meta.url),
+    handler: new URL(LOAD_HANDLER),
     handlerData: board,
     stateBytes: STATE_BYTES,
     // Beside the connections a timer.

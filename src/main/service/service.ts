@@ -7,7 +7,9 @@ import * as args from '../../shared/arguments.js';
 import { EPOLLEXCLUSIVE } from '../../shared/epoll/flags.js';
 import { EBADF, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
 import { requireLinux } from '../../shared/kernel/syscalls.js';
-import type { Core } from './core.js';
+import { requirePackage } from '../../shared/packages.js';
+import { refuseOnBun } from '../../shared/runtime.js';
+import { Core } from './core.js';
 import type { ServiceEvent } from './inbox/consumer.js';
 import type { Sink } from './inbox/intake.js';
 import { EventIteration } from './inbox/iteration.js';
@@ -83,8 +85,9 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
   static async start(options: WaitServiceOptions = {}): Promise<WaitService> {
     const checked = checkServiceOptions(options);
     requireLinux();
-    // Loaded when needed: whoever uses only the primitive does not load piscina.
-    const { Core } = await import('./core.js');
+    refuseOnBun('WaitService, and load() which stands on it, do not work there; use Epoll and wait() in Workers');
+    // Loaded when needed: whoever uses only the primitive does not load it. Here, while nothing is open that a failure would leave.
+    requirePackage('piscina');
     const service = new WaitService(new Starting(checked, sink => new Core(checked, sink)));
     const alive = setInterval(() => {}, LONGEST_TIMER);
     try {

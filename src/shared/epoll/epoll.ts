@@ -4,6 +4,7 @@ import type { EventInit, FdLike } from '../arguments.js';
 import * as args from '../arguments.js';
 import { EBADF, EpollError, invalidType } from '../errors.js';
 import * as sys from '../kernel/syscalls.js';
+import { refuseOnBun } from '../runtime.js';
 import { checkEvents, type Event, Events, fill } from './events.js';
 import { readRegistered } from './fdinfo.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from './flags.js';
@@ -154,10 +155,14 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * The same on the event loop: blocks no thread and uses none, and lets timers run however busy the fds are. Several at
    * once are fine; they are served in the order asked. While one waits, the process stays alive.
    *
-   * @returns how many events; 0: timed out. Rejects with an AbortError, with EpollError EBADF when closed, as `wait`, and
-   *   with ELOOP where other instances are nested in this one as deep as the kernel allows: the loop's own is on top
+   * Other instances may be nested in this one three deep, one less than wait() takes (the kernel allows a chain of five,
+   * and the loop's own two are on top).
+   *
+   * @returns how many events; 0: timed out. Rejects with an AbortError, with EpollError EBADF when closed, as `wait`, with
+   *   ELOOP for a longer chain, and with ERR_FEATURE_UNAVAILABLE_ON_PLATFORM on Bun
    */
   async waitAsync(events: Events, timeout = -1, options: WaitOptions = {}): Promise<number> {
+    refuseOnBun('waitAsync() and for await do not work there; use wait(), in a Worker if it is to block nothing else');
     checkEvents(events);
     const limit = args.timeout(timeout);
     args.options(options);

@@ -4,8 +4,9 @@
  */
 import { clearTimeout, setTimeout } from 'node:timers';
 import { MessageChannel, type MessagePort, type ResourceLimits, type Worker } from 'node:worker_threads';
-import { Piscina } from 'piscina';
+import type { Piscina } from 'piscina';
 import { koffiBinary } from '../../../shared/kernel/syscalls.js';
+import { requirePackage } from '../../../shared/packages.js';
 import { type PackedError, unpackError } from '../../../shared/service/error-transfer.js';
 import * as L from '../../../shared/service/layout.js';
 import type { ThreadTask } from '../../../worker/service/thread.js';
@@ -28,6 +29,8 @@ export interface ThreadPoolOptions {
   readonly handler: string | undefined;
   readonly handlerData: unknown;
   readonly resourceLimits: ResourceLimits | undefined;
+  /** A path. */
+  readonly threadFile: string;
   /** A thread is dead; what it had is to be taken over. Its port still holds what it has sent. */
   readonly onDeath: (index: number, error: Error) => void;
 }
@@ -59,7 +62,7 @@ export class ThreadPool {
 
   constructor(options: ThreadPoolOptions) {
     this.#options = options;
-    const { plan, resourceLimits } = options;
+    const { plan, resourceLimits, threadFile } = options;
     this.#threads = Array.from({ length: plan.threads }, (_, index) => ({
       words: L.threadOf(plan, index).words,
       port: undefined,
@@ -68,8 +71,9 @@ export class ThreadPool {
       timer: undefined,
       dead: true,
     }));
+    const { Piscina } = requirePackage('piscina');
     this.#piscina = new Piscina({
-      filename: new URL('../../../worker/service/thread.cjs', import.meta.url).href,
+      filename: threadFile,
       minThreads: 0, // a dead worker is not replaced by the pool, but by the next start task
       maxThreads: plan.threads,
       idleTimeout: Number.POSITIVE_INFINITY,

@@ -1,0 +1,54 @@
+/**
+ * The packages that this one needs at run time, loaded when they are needed, and by require(): what fails (no fd was left,
+ * say) is tried again at the next call, where a failed import() is kept for good.
+ */
+import { createRequire } from 'node:module';
+import { join } from 'node:path';
+import { EMFILE, ENFILE, EpollError } from './errors.js';
+
+/** A bundle's own name, where it is CommonJS. */
+declare const __filename: string | undefined;
+
+/** Where they are looked for: beside this file; if that was bundled, beside the bundle, the program, the working directory. */
+function places(): string[] {
+  const here: string | undefined = import.meta.url; // CommonJS that esbuild has made has none
+  const bundle = typeof __filename === 'string' ? __filename : undefined;
+  const all = [here, bundle, process.argv[1], join(process.cwd(), 'index.js')];
+  return all.filter(place => place !== undefined && /^(\/|file:)/.test(place)).map(String);
+}
+
+/**
+ * @param name of a package, or the path of koffi's native part
+ * @throws EpollError EMFILE, ENFILE; what require() says
+ */
+export function requirePackage(name: 'piscina'): typeof import('piscina');
+export function requirePackage(name: string): typeof import('koffi');
+export function requirePackage(name: string): unknown {
+  let missing: unknown;
+  for (const place of places()) {
+    try {
+      return createRequire(place)(name);
+    } catch (error) {
+      // What one of its own modules misses is no reason to look for another.
+      if (!isMissing(error, name)) throw outOfFds(error) ?? error;
+      missing ??= error;
+    }
+  }
+  throw missing;
+}
+
+/** Node's loaders have their own words for it, and the dynamic loader no code at all. */
+function outOfFds(error: unknown): EpollError | undefined {
+  const text = error instanceof Error ? error.message : '';
+  if (/EMFILE|Too many open files$/.test(text)) return new EpollError(EMFILE, 'open');
+  return /ENFILE|Too many open files in system/.test(text) ? new EpollError(ENFILE, 'open') : undefined;
+}
+
+function isMissing(error: unknown, name: string): boolean {
+  return (
+    error instanceof Error &&
+    'code' in error &&
+    error.code === 'MODULE_NOT_FOUND' &&
+    error.message.startsWith(`Cannot find module '${name}'`)
+  );
+}
