@@ -2,19 +2,31 @@
  * The packages that this one needs at run time, loaded when they are needed, and by require(): what fails (no fd was left,
  * say) is tried again at the next call, where a failed import() is kept for good.
  */
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { EMFILE, ENFILE, EpollError } from './errors.js';
 
-/** A bundle's own name, where it is CommonJS. */
-declare const __filename: string | undefined;
+/** The name of this file, or of its bundle, where that is CommonJS. */
+declare const __filename: string;
+
+/** Not imported: webpack makes nothing of a createRequire() whose argument it cannot know. */
+const { createRequire } = process.getBuiltinModule('node:module');
+
+/** All that was loaded by require(), by its path. */
+export const loadedModules: NodeJS.Dict<NodeJS.Module> = createRequire('/').cache;
 
 /** Where they are looked for: beside this file; if that was bundled, beside the bundle, the program, the working directory. */
 function places(): string[] {
   const here: string | undefined = import.meta.url; // CommonJS that esbuild has made has none
-  const bundle = typeof __filename === 'string' ? __filename : undefined;
-  const all = [here, bundle, process.argv[1], join(process.cwd(), 'index.js')];
+  const all = [here, ownFile(), process.argv[1], join(process.cwd(), 'index.js')];
   return all.filter(place => place !== undefined && /^(\/|file:)/.test(place)).map(String);
+}
+
+function ownFile(): string | undefined {
+  try {
+    return __filename; // not typeof: webpack believes to know what that is
+  } catch {
+    return undefined;
+  }
 }
 
 /**

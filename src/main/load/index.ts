@@ -24,6 +24,8 @@ export interface LoadHooks {
   readonly signal?: AbortSignal;
   /** Called about ten times a second. */
   readonly onProgress?: (progress: LoadProgress) => void;
+  /** As WaitServiceOptions has it, for bundles. */
+  readonly threadFile?: string | URL | undefined;
 }
 
 /**
@@ -60,6 +62,7 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
   const service = await WaitService.start({
     threads: plan.threads,
     handler: new URL(LOAD_HANDLER),
+    threadFile: options.threadFile,
     handlerData: board,
     stateBytes: STATE_BYTES,
     // Beside the connections a timer.

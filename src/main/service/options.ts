@@ -26,7 +26,7 @@ export interface WaitServiceOptions {
    * Where the threads' module is: a bundle of `epoll-pool/thread`. Without it, a program that was bundled writes the module
    * to a temporary file.
    */
-  threadFile?: string | URL;
+  threadFile?: string | URL | undefined;
 }
 
 export interface CheckedOptions {

@@ -2,9 +2,8 @@
  * koffi, by which all system calls are made: one in a thread, however many copies of this package are in it. (A handler
  * that was bundled brings one, beside the thread's own.) What one copy has loaded and defined, the next one finds.
  */
-import { createRequire } from 'node:module';
 import { EpollError, koffiUnavailable } from '../errors.js';
-import { requirePackage } from '../packages.js';
+import { loadedModules, requirePackage } from '../packages.js';
 
 export type Koffi = typeof import('koffi');
 type KoffiFunction = ReturnType<ReturnType<Koffi['load']>['func']>;
@@ -51,9 +50,8 @@ function isLoaded(value: unknown): value is Loaded {
 
 function load(from?: string): Loaded {
   const koffi = found(from);
-  const { cache } = createRequire('/');
-  const files = Object.keys(cache).filter(path => path.endsWith('.node'));
-  const file = files.find(path => cache[path]?.exports?.load === koffi.load);
+  const files = Object.keys(loadedModules).filter(path => path.endsWith('.node'));
+  const file = files.find(path => loadedModules[path]?.exports?.load === koffi.load);
   return { koffi, file, functions: new Map() };
 }
 
