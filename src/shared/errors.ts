@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { getSystemErrorMap, inspect } from 'node:util';
 
 export const {
+  EACCES,
   EADDRNOTAVAIL,
   EAFNOSUPPORT,
   EAGAIN,

@@ -155,11 +155,11 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * The same on the event loop: blocks no thread and uses none, and lets timers run however busy the fds are. Several at
    * once are fine; they are served in the order asked. While one waits, the process stays alive.
    *
-   * Other instances may be nested in this one three deep, one less than wait() takes (the kernel allows a chain of five,
-   * and the loop's own two are on top).
+   * Of instances inside instances it takes a chain of three, this one included; wait() takes the kernel's most, five: the
+   * loop's own two are on top here.
    *
    * @returns how many events; 0: timed out. Rejects with an AbortError, with EpollError EBADF when closed, as `wait`, with
-   *   ELOOP for a longer chain, and with ERR_FEATURE_UNAVAILABLE_ON_PLATFORM on Bun
+   *   ELOOP for a longer chain (as soon as nothing is ready), and with ERR_FEATURE_UNAVAILABLE_ON_PLATFORM on Bun
    */
   async waitAsync(events: Events, timeout = -1, options: WaitOptions = {}): Promise<number> {
     refuseOnBun('waitAsync() and for await do not work there; use wait(), in a Worker if it is to block nothing else');
@@ -239,7 +239,8 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * What the kernel itself says is registered (/proc/self/fdinfo), in no particular order. It adds EPOLLERR and EPOLLHUP
    * to every mask, and a spent EPOLLONESHOT has lost its readiness bits.
    *
-   * @throws EpollError EBADF, EINVAL (not an epoll fd), EMFILE, ENFILE
+   * @throws EpollError EBADF, EINVAL (not an epoll fd), EMFILE, ENFILE; ENOENT where /proc is not mounted, EACCES where
+   *   --permission forbids to read it
    */
   registered(): Array<Event & { readonly fd: number }> {
     return readRegistered(this.#open('open'));
