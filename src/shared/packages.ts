@@ -2,6 +2,7 @@
  * The packages that this one needs at run time, loaded when they are needed, and by require(): what fails (no fd was left,
  * say) is tried again at the next call, where a failed import() is kept for good.
  */
+import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import { EMFILE, ENFILE, EpollError } from './errors.js';
 
@@ -36,24 +37,41 @@ function ownFile(): string | undefined {
 export function requirePackage(name: 'piscina'): typeof import('piscina');
 export function requirePackage(name: string): typeof import('koffi');
 export function requirePackage(name: string): unknown {
+  const found = required.get(name);
+  if (found !== undefined) return found;
+  reserveFds();
   let missing: unknown;
   for (const place of places()) {
     try {
-      return createRequire(place)(name);
+      const exports: unknown = createRequire(place)(name);
+      required.set(name, exports);
+      return exports;
     } catch (error) {
       // What one of its own modules misses is no reason to look for another.
-      if (!isMissing(error, name)) throw outOfFds(error) ?? error;
+      if (!isMissing(error, name)) throw error;
       missing ??= error;
     }
   }
   throw missing;
 }
 
-/** Node's loaders have their own words for it, and the dynamic loader no code at all. */
-function outOfFds(error: unknown): EpollError | undefined {
-  const text = error instanceof Error ? error.message : '';
-  if (/EMFILE|Too many open files$/.test(text)) return new EpollError(EMFILE, 'open');
-  return /ENFILE|Too many open files in system/.test(text) ? new EpollError(ENFILE, 'open') : undefined;
+const required = new Map<string, unknown>();
+
+/** As many files as require() has open at a time, the dynamic loader's among them. */
+const FDS = 4;
+
+/** Out of fds, Node takes a package.json that it cannot open for one that is not there, and never looks again. */
+function reserveFds(): void {
+  const fds: number[] = [];
+  try {
+    while (fds.length < FDS) fds.push(openSync('/dev/null', 'r'));
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : undefined;
+    if (code === 'EMFILE') throw new EpollError(EMFILE, 'open');
+    if (code === 'ENFILE') throw new EpollError(ENFILE, 'open');
+  } finally {
+    for (const fd of fds) closeSync(fd);
+  }
 }
 
 function isMissing(error: unknown, name: string): boolean {
