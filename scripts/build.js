@@ -1,14 +1,17 @@
 // Builds dist/ from src/: a clean folder, the compiler, the threads' module in one file, and an executable bit for the command.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import { writeCommonJsTypes } from './cjs-types.js';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 rmSync('dist', { recursive: true, force: true });
 const { status } = spawnSync('npx', ['--no-install', 'tsc', '-p', 'tsconfig.json'], { stdio: 'inherit' });
 if (status === 0) {
   await bundleThread();
+  const { exports } = JSON.parse(readFileSync('package.json', 'utf8'));
+  writeCommonJsTypes(Object.values(exports).flatMap(entry => entry.import?.types?.slice('./'.length) ?? []));
   chmodSync('dist/main/cli.js', 0o755);
 }
 process.exit(status ?? 1);
@@ -22,15 +25,17 @@ async function bundleThread() {
   const bundle = await rolldown({ input: 'dist/worker/service/thread.js', platform: 'node' });
   const file = { codeSplitting: false, exports: 'named' };
   await bundle.write({ ...file, file: 'dist/worker/service/thread.cjs', format: 'cjs', sourcemap: true });
-  await bundle.write({ ...file, file: 'dist/worker/service/thread.bundle.js', format: 'esm' });
   const { output } = await bundle.generate({ ...file, format: 'cjs', minify: true });
   await bundle.close();
+  const module = await rolldown({ input: 'dist/worker/thread.js', platform: 'node' });
+  await module.write({ ...file, file: 'dist/worker/thread.js', format: 'esm' });
+  await module.close();
+  rmSync('dist/worker/thread.js.map');
   const text = output[0].code.replace(/\n?\/\/# sourceMappingURL=.*/, '');
   writeFileSync('dist/main/service/thread-text.js', `export const THREAD_TEXT = ${JSON.stringify(text)};\n`);
   rmSync('dist/main/service/thread-text.js.map');
   // What only the threads run is in their file; its types may be a user's.
   for (const name of readdirSync('dist/worker/service')) {
-    if (/\.js(\.map)?$/.test(name) && !name.startsWith('thread.bundle')) rmSync(`dist/worker/service/${name}`);
+    if (/\.js(\.map)?$/.test(name)) rmSync(`dist/worker/service/${name}`);
   }
-  renameSync('dist/worker/service/thread.bundle.js', 'dist/worker/service/thread.js');
 }

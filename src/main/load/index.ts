@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** `epoll-pool/load`: load tests, driven by a WaitService. */
 import * as args from '../../shared/arguments.js';
 import { aborted, invalidType } from '../../shared/errors.js';

@@ -1,16 +1,8 @@
 /** Sockets of `epoll-pool/sys` that listen and connect, over TCP or on a path, and what the kernel says of them. */
 import * as args from '../arguments.js';
 import { EADDRNOTAVAIL, EAFNOSUPPORT, EpollError, invalidType, outOfRange } from '../errors.js';
-import {
-  decode,
-  encodeHost,
-  encodePath,
-  isNumericHost,
-  PATH_BYTES,
-  SOCKADDR_BYTES,
-  type SocketAddress,
-  type Target,
-} from './sockaddr.js';
+import { decode, encodeHost, encodePath, isNumericHost, PATH_BYTES, SOCKADDR_BYTES, type Target } from './sockaddr.js';
+import type { SocketAddress } from './socket-address.js';
 import * as sockets from './sockets.js';
 import { close } from './syscalls.js';
 
