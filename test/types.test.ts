@@ -14,7 +14,8 @@ beforeAll(() => {
   const own = join(modules, 'epoll-pool');
   cpSync(join(ROOT, 'dist'), join(own, 'dist'), { recursive: true });
   cpSync(join(ROOT, 'package.json'), join(own, 'package.json'));
-  for (const name of ['@types', 'undici-types', 'koffi', 'piscina', '@koromix']) symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
+  for (const name of ['@types', 'undici-types', 'koffi', 'piscina', '@koromix'])
+    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 

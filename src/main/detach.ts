@@ -2,6 +2,7 @@
 import { Socket } from 'node:net';
 import { invalidState, invalidType } from '../shared/errors.js';
 import { dup, setNonblocking } from '../shared/kernel/sys.js';
+import { refuseOnDeno } from '../shared/runtime.js';
 
 /**
  * Takes a connected socket away from Node and returns its non-blocking fd, now the caller's to close. The socket object
@@ -10,10 +11,12 @@ import { dup, setNonblocking } from '../shared/kernel/sys.js';
  * For sockets that nothing was read from yet (net.Server's `pauseOnConnect`, or in the 'connection' listener) and with
  * nothing left to send.
  *
- * @throws TypeError ERR_INVALID_ARG_TYPE; Error ERR_INVALID_STATE, EpollError EMFILE: the socket is then as it was
+ * @throws TypeError ERR_INVALID_ARG_TYPE; Error ERR_INVALID_STATE, EpollError EMFILE: the socket is then as it was; Error
+ *   ERR_FEATURE_UNAVAILABLE_ON_PLATFORM on Deno
  */
 export function detach(socket: Socket): number {
   if (!(socket instanceof Socket)) throw invalidType('socket', 'a net.Socket', socket);
+  refuseOnDeno("detach() needs Node; listen() and accept() of 'epoll-pool/sys' give fds of one's own");
   const fd = dup(detachable(socket));
   setNonblocking(fd);
   socket.destroy();

@@ -3,6 +3,7 @@
 import * as args from '../../shared/arguments.js';
 import { aborted, invalidType } from '../../shared/errors.js';
 import { createBoard, STATE_BYTES } from '../../shared/load/board.js';
+import { refuseOnDeno } from '../../shared/runtime.js';
 import { LOAD_HANDLER } from '../../shared/service/own-handlers.js';
 import { WaitService } from '../service/service.js';
 import { checkLimits } from './limits.js';
@@ -46,6 +47,7 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw invalidType('onProgress', 'a function', onProgress);
   }
+  refuseOnDeno('load() needs Node');
   checkLimits(plan);
   if (signal?.aborted) throw aborted(signal);
   const board = createBoard({

@@ -85,7 +85,7 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
   static async start(options: WaitServiceOptions = {}): Promise<WaitService> {
     const checked = checkServiceOptions(options);
     requireLinux();
-    refuseOnBun('WaitService, and load() which stands on it, do not work there; use Epoll and wait() in Workers');
+    refuseOnBun('WaitService, and load() which stands on it, need Node; Epoll and wait() work, in Workers too');
     // Loaded when needed: whoever uses only the primitive does not load it. Here, while nothing is open that a failure would leave.
     requirePackage('piscina');
     const service = new WaitService(new Starting(checked, sink => new Core(checked, sink)));

@@ -162,7 +162,9 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    *   ELOOP for a longer chain (as soon as nothing is ready), and with ERR_FEATURE_UNAVAILABLE_ON_PLATFORM on Bun
    */
   async waitAsync(events: Events, timeout = -1, options: WaitOptions = {}): Promise<number> {
-    refuseOnBun('waitAsync() and for await do not work there; use wait(), in a Worker if it is to block nothing else');
+    refuseOnBun(
+      'waitAsync() and for await need Node or Deno; wait() works, in a Worker if it is to block nothing else',
+    );
     checkEvents(events);
     const limit = args.timeout(timeout);
     args.options(options);

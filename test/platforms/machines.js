@@ -1,0 +1,2 @@
+export async function arm64() {}
+export async function musl() {}
