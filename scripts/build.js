@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
-import { writeCommonJsTypes } from './cjs-types.js';
+import { writeCommonJs } from './commonjs.js';
 
 process.chdir(fileURLToPath(new URL('..', import.meta.url)));
 rmSync('dist', { recursive: true, force: true });
@@ -11,7 +11,7 @@ const { status } = spawnSync('npx', ['--no-install', 'tsc', '-p', 'tsconfig.json
 if (status === 0) {
   await bundleThread();
   const { exports } = JSON.parse(readFileSync('package.json', 'utf8'));
-  writeCommonJsTypes(Object.values(exports).flatMap(entry => entry.import?.types?.slice('./'.length) ?? []));
+  writeCommonJs(Object.values(exports).flatMap(entry => entry.import?.default.slice('./'.length) ?? []));
   chmodSync('dist/main/cli.js', 0o755);
 }
 process.exit(status ?? 1);
