@@ -2,6 +2,7 @@
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { EpollError } from '../../shared/errors.js';
 import { close, pipe, write } from '../../shared/kernel/syscalls.js';
+import { closeTracked, track } from './tracked-fd.js';
 
 const BELL = new Uint8Array([1]);
 
@@ -17,7 +18,12 @@ export class Doorbell {
     const code = pipe(fds);
     if (code < 0) throw new EpollError(code, 'pipe2');
     const [readable = -1, writable = -1] = fds;
-    this.bell = writable;
+    try {
+      this.bell = track(writable);
+    } catch (error) {
+      close(readable);
+      throw error;
+    }
     const options: SocketConstructorOpts & { onread: OnReadOpts } = {
       fd: readable,
       readable: true,
@@ -59,6 +65,6 @@ export class Doorbell {
   /** No thread writes any more. */
   close(): void {
     this.#socket.destroy();
-    close(this.bell);
+    closeTracked(this.bell);
   }
 }
