@@ -7,7 +7,7 @@ export type FdLike = number | { readonly fd: number };
 /** The interest and the caller's 64-bit identifier; `data` defaults to the fd, a number must be a safe integer >= 0. */
 export interface EventInit {
   readonly events: number;
-  readonly data?: bigint | number;
+  readonly data?: bigint | number | undefined;
 }
 
 const INT32_MAX = 0x7fff_ffff;
@@ -32,6 +32,20 @@ export function descriptor(fd: FdLike, name = 'fd'): number {
   const inner: unknown = fd.fd;
   if (typeof inner !== 'number') throw invalidType(`${name}.fd`, 'a number', inner);
   return integer(inner, `${name}.fd`, 0, INT32_MAX);
+}
+
+/** What a request is about: an fd, and which registration of it, if that was given. */
+export interface Target {
+  readonly fd: number;
+  readonly id: number | undefined;
+}
+
+/** An fd, or an object with one; its `id`, if it is a number, says which registration is meant. Each is read once. */
+export function target(fd: FdLike, name = 'fd'): Target {
+  const number = descriptor(fd, name);
+  const id: unknown = typeof fd === 'number' ? undefined : Reflect.get(fd, 'id');
+  if (id === undefined || typeof id !== 'number') return { fd: number, id: undefined };
+  return { fd: number, id: integer(id, `${name}.id`, -1, Number.MAX_SAFE_INTEGER) };
 }
 
 /** A file descriptor, as a number. */

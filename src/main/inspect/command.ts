@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { columns, type Output, type Paint, paintFor, printable } from '../../shared/terminal.js';
+import { messageOf } from '../../shared/errors.js';
+import { columns, type Output, type Paint, paintFor, printable } from '../terminal.js';
 import { usageMessage } from '../usage.js';
 import {
   type Instance,
@@ -104,10 +105,6 @@ function ownerOf(directory: string): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function toJSON(value: unknown): string {

@@ -1,10 +1,9 @@
 /** How threads wake the main thread: a pipe, read by a socket of Node's, which is safe to ref, unref and tear down. */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { EpollError } from '../../shared/errors.js';
-import { close, pipe, write } from '../../shared/kernel/syscalls.js';
+import { close, pipe } from '../../shared/kernel/syscalls.js';
+import { ringBell } from '../../shared/service/bell.js';
 import { closeTracked, track } from './tracked-fd.js';
-
-const BELL = new Uint8Array([1]);
 
 export class Doorbell {
   /** What the threads write to. */
@@ -44,7 +43,7 @@ export class Doorbell {
 
   /** The main thread wakes itself, for when its event loop has had a turn. */
   ring(): void {
-    write(this.bell, BELL, 1);
+    ringBell(this.bell);
   }
 
   /** Whether it holds the process. */

@@ -10,18 +10,20 @@ import { ownThreadFile } from './thread-file.js';
 
 export interface WaitServiceOptions {
   /** Threads that wait, 1 to 254; default os.availableParallelism(). */
-  threads?: number;
+  threads?: number | undefined;
   /** Module whose default export runs in the pool for each event. Without one, events come to this thread. */
-  handler?: string | URL;
+  handler?: string | URL | undefined;
   /** Structured-cloned into the handler module's `setup`. */
   handlerData?: unknown;
   /** Bytes of shared memory that each registration carries from call to call, for its handler; at most 2^32-1, default 0. */
-  stateBytes?: number;
+  stateBytes?: number | undefined;
   /** Most registrations at one time, 1 to 2^24; default 65,536. One too many rejects with code ERR_OUT_OF_RANGE. */
-  capacity?: number;
+  capacity?: number | undefined;
   /** Most events that one thread takes at once, 1 to 65,536; the service takes fewer when handlers are slow. Default 64. */
-  batch?: number;
-  resourceLimits?: ResourceLimits;
+  batch?: number | undefined;
+  /** Most runs of one thread whose promises are pending at a time, 1 to 65,536; default 64. 1: a thread waits for each. */
+  concurrency?: number | undefined;
+  resourceLimits?: ResourceLimits | undefined;
   /**
    * Where the threads' module is: a bundle of `epoll-pool/thread`. Without it, a program that was bundled writes the module
    * to a temporary file.
@@ -40,9 +42,11 @@ export interface CheckedOptions {
   readonly threadFile: string;
 }
 
-const MOST_THREADS = 254;
+/** A claim word has a byte for its owner: 0 is nobody, 255 the main thread. */
+export const MOST_THREADS = 254;
 const MOST_SLOTS = 2 ** 24;
 const MOST_BATCH = 65_536;
+const MOST_CONCURRENCY = 65_536;
 /** A typed array holds at most this much. */
 const MOST_STATE = 2 ** 32 - 1;
 
@@ -55,18 +59,20 @@ export function checkServiceOptions(given: WaitServiceOptions): CheckedOptions {
     capacity: givenCapacity = 65_536,
     batch: givenBatch = 64,
     stateBytes: givenStateBytes = 0,
+    concurrency: givenConcurrency = 64,
   } = given;
   const threads = integer(givenThreads, 'threads', 1, MOST_THREADS);
   const capacity = integer(givenCapacity, 'capacity', 1, MOST_SLOTS);
   const batch = integer(givenBatch, 'batch', 1, MOST_BATCH);
   const stateBytes = integer(givenStateBytes, 'stateBytes', 0, MOST_STATE);
+  const concurrency = integer(givenConcurrency, 'concurrency', 1, MOST_CONCURRENCY);
   const handler = handlerUrl(given.handler);
   const threadFile = filePath(given.threadFile, 'threadFile') ?? ownThreadFile();
   const resourceLimits = checkLimits(given.resourceLimits);
   // Threads that are replaced later get what was given now.
   const handlerData: unknown = structuredClone(given.handlerData);
   return {
-    plan: plan(threads, capacity, batch, stateBytes),
+    plan: plan(threads, capacity, batch, stateBytes, concurrency),
     capacity,
     handler,
     handlerData,
@@ -75,9 +81,9 @@ export function checkServiceOptions(given: WaitServiceOptions): CheckedOptions {
   };
 }
 
-function plan(threads: number, capacity: number, batch: number, stateBytes: number): Plan {
+function plan(threads: number, capacity: number, batch: number, stateBytes: number, concurrency: number): Plan {
   try {
-    const made = createPlan(threads, capacity, batch, stateBytes);
+    const made = createPlan(threads, capacity, batch, stateBytes, concurrency);
     if (made.state.byteLength <= MOST_STATE) return made;
   } catch {
     // More than the machine, or JavaScript, can hold.

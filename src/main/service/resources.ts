@@ -1,4 +1,4 @@
-/** The fds of one service: the epoll instance, the eventfd that wakes every thread for good, and the doorbell. */
+/** The fds of one service: the epoll instance, the eventfds that wake every thread for good and one for a moment, and the doorbell. */
 import { EpollError } from '../../shared/errors.js';
 import { epollCreate, eventfd, type Memory, write } from '../../shared/kernel/syscalls.js';
 import { Doorbell } from './doorbell.js';
@@ -9,6 +9,7 @@ const ONE: Memory = new BigUint64Array([1n]);
 export class Resources {
   readonly epfd: number;
   readonly exitFd: number;
+  readonly wakeFd: number;
   readonly doorbell: Doorbell;
 
   /** @throws EpollError EMFILE, ENFILE, ENOMEM, with nothing left open */
@@ -23,6 +24,7 @@ export class Resources {
     try {
       this.epfd = open(epollCreate(), 'epoll_create1');
       this.exitFd = open(eventfd(0), 'eventfd');
+      this.wakeFd = open(eventfd(0), 'eventfd');
       this.doorbell = new Doorbell(onRing);
     } catch (error) {
       for (const fd of opened) closeTracked(fd);
@@ -39,5 +41,6 @@ export class Resources {
     this.doorbell.close();
     closeTracked(this.epfd);
     closeTracked(this.exitFd);
+    closeTracked(this.wakeFd);
   }
 }

@@ -42,7 +42,7 @@ export function loadKoffi(from?: string): Pick<Loaded, 'koffi' | 'file'> & { rea
   return { koffi, file, define };
 }
 
-type Define = (name: string, result: string, parameters: string[]) => KoffiFunction;
+export type Define = (name: string, result: string, parameters: string[]) => KoffiFunction;
 
 function isLoaded(value: unknown): value is Loaded {
   return typeof value === 'object' && value !== null && 'functions' in value;

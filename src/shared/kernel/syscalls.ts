@@ -6,6 +6,7 @@
 import type { KoffiFunc, node as koffiNode } from 'koffi';
 import { EBADF, EINTR, ENOENT, unavailable } from '../errors.js';
 import { type Koffi, loadKoffi } from './koffi.js';
+import { defineUv, EventLoop, type Uv } from './uv.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
@@ -33,6 +34,9 @@ const CLOCK_MONOTONIC = 1;
 const NR_EPOLL_PWAIT2 = 441;
 const NR_PIDFD_OPEN = 434;
 const NR_KCMP = process.arch === 'x64' ? 312 : 272;
+const NR_FSTAT = process.arch === 'x64' ? 5 : 80;
+/** Where st_mode stands in struct stat, in 32-bit words: st_nlink comes before it on x86-64, after it elsewhere. */
+const STAT_MODE = process.arch === 'x64' ? 6 : 4;
 const KCMP_EPOLL_TFD = 7;
 const SIGSET_BYTES = 8;
 
@@ -41,6 +45,7 @@ type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 /** All that is called. */
 export interface Libc {
   readonly koffi: Koffi;
+  readonly uv: Uv | undefined;
   readonly errno: () => number;
   readonly addressOf: (memory: Memory) => bigint;
   readonly epollWait: Call<[epfd: number, events: Memory, max: number, timeout: number]>;
@@ -79,6 +84,7 @@ export interface Libc {
     [nr: number, epfd: number, events: Memory, max: number, timeout: Memory, mask: null, bytes: number]
   >;
   readonly pidfd_open: Call<[nr: number, pid: number, flags: number]>;
+  readonly fstat: Call<[nr: number, fd: number, out: Memory]>;
   readonly kcmp: Call<[nr: number, pid1: number, pid2: number, type: number, fd: number, slot: Memory]>;
 }
 
@@ -120,6 +126,7 @@ function load(from?: string): Libc {
   binary = file;
   return {
     koffi,
+    uv: defineUv(koffi, define),
     errno: koffi.errno,
     addressOf: koffi.address,
     epollWait: define('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
@@ -157,6 +164,7 @@ function load(from?: string): Libc {
     // Variadic in C; on Linux x64 and arm64 integers and pointers are passed alike either way.
     epoll_pwait2: define('syscall', 'long', ['long', 'int', 'void *', 'int', 'void *', 'void *', 'size_t']),
     pidfd_open: define('syscall', 'long', ['long', 'int', 'uint']),
+    fstat: define('syscall', 'long', ['long', 'int', 'void *']),
     kcmp: define('syscall', 'long', ['long', 'int', 'int', 'int', 'ulong', 'void *']),
   };
 }
@@ -231,16 +239,11 @@ export function epollWaitPrecise(epfd: number, events: Memory, max: number, mill
 
 const watched = new Uint32Array(3);
 
-/** The answers of `isRegisteredFile`. */
-export const IS_FILE = 1;
-export const NOT_FILE = 0;
-export const CANNOT_TELL = -1;
-
 /**
  * Whether `fd` still is the file that was registered with `epfd` under that number (kcmp(2), KCMP_EPOLL_TFD).
- * CANNOT_TELL where the kernel does not say: it may be built without kcmp, and sandboxes refuse it, with any errno.
+ * True as well where the kernel does not say: it may be built without kcmp, and sandboxes refuse it, with any errno.
  */
-export function isRegisteredFile(epfd: number, fd: number): typeof IS_FILE | typeof NOT_FILE | typeof CANNOT_TELL {
+export function isRegisteredFile(epfd: number, fd: number): boolean {
   const c = libc();
   watched[0] = epfd;
   watched[1] = fd;
@@ -248,12 +251,27 @@ export function isRegisteredFile(epfd: number, fd: number): typeof IS_FILE | typ
   for (let nth = 0; ; nth++) {
     watched[2] = nth;
     const order = c.kcmp(NR_KCMP, process.pid, process.pid, KCMP_EPOLL_TFD, fd, watched);
-    if (order === 0) return IS_FILE;
+    if (order === 0) return true;
     if (order > 0) continue;
     const code = failure();
-    // No such registration, or one of the two is not open.
-    return code === -ENOENT || code === -EBADF ? NOT_FILE : CANNOT_TELL;
+    return code !== -ENOENT && code !== -EBADF;
   }
+}
+
+/** Whether kcmp(2) tells. It may not be built in, and sandboxes refuse it. @param fd registered with `epfd` */
+export function knowsRegisteredFiles(epfd: number, fd: number): boolean {
+  watched.set([epfd, fd, 0]);
+  return libc().kcmp(NR_KCMP, process.pid, process.pid, KCMP_EPOLL_TFD, fd, watched) >= 0;
+}
+
+/**
+ * fstat(2): the mode, or the negative errno.
+ *
+ * @param out at least 144 bytes; the device comes first, then the inode, 64 bits each
+ */
+export function fileOf(fd: number, out: Int32Array): number {
+  const c = libc();
+  return c.fstat(NR_FSTAT, fd, out) < 0 ? failure() : (out[STAT_MODE] ?? 0);
 }
 
 /** poll(2) that only looks. @param fds `count` struct pollfd: int32 fd, int16 events, int16 revents */
@@ -367,6 +385,12 @@ export function close(fd: number): number {
 /** Lets whatever else is ready to run on this core run first; comes back at once where there is nothing. */
 export function yieldCore(): void {
   libc().sched_yield();
+}
+
+/** This thread's event loop, to be asked for once; undefined where it cannot be looked into. */
+export function eventLoop(): EventLoop | undefined {
+  const { uv } = libc();
+  return uv && EventLoop.open(uv);
 }
 
 /** Watches `fd` for reading on this thread's event loop; the handle must be closed before the loop ends. */
