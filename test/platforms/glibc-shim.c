@@ -60,3 +60,10 @@ int __atomic_compare_exchange_bytes(size_t size, void *at, void *expected, void 
   pthread_mutex_unlock(&lock);
   return same;
 }
+void *__libc_stack_end = 0;
+
+/* Of libgcc itself, which asks for them by a version; musl knows no versions. */
+struct {
+  unsigned words[4];
+} __cpu_model;
+int __cpu_indicator_init(void) { return 0; }
