@@ -34,6 +34,11 @@ export function control(epoll: Epoll, op: number, open: () => number, events: nu
   return fd;
 }
 
+/** @throws Error ERR_FEATURE_UNAVAILABLE_ON_PLATFORM where the event loop cannot watch an epoll instance */
+function requireLoop(): void {
+  refuseOnBun('waitAsync() and for await need Node or Deno; wait() works, in a Worker if it is to block nothing else');
+}
+
 /**
  * A Linux epoll instance (epoll(7)). Every method is a system call on the calling thread. Other threads use the same
  * instance by `Epoll.borrow(epoll.fd)`.
@@ -167,9 +172,7 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    *   ELOOP for a longer chain (as soon as nothing is ready), and with ERR_FEATURE_UNAVAILABLE_ON_PLATFORM on Bun
    */
   async waitAsync(events: Events, timeout = -1, options: WaitOptions = {}): Promise<number> {
-    refuseOnBun(
-      'waitAsync() and for await need Node or Deno; wait() works, in a Worker if it is to block nothing else',
-    );
+    requireLoop();
     checkEvents(events);
     const limit = args.timeout(timeout);
     args.options(options);
@@ -189,6 +192,7 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * Not for files whose poll tells a change only once; see `waitAsync`.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Event> {
+    requireLoop();
     let done = false;
     const iterator: AsyncIterableIterator<Event> = {
       next: () => {
