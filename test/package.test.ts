@@ -49,8 +49,10 @@ function start(name: string, env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNu
 }
 
 test('holds built JavaScript, types and maps, and what a user should read; no tests, no sources', () => {
-  const other = files.filter(file => !/^\.\/dist\/.*\.(c?js|d\.c?ts|c?js\.map)$/.test(file)).sort();
+  const known = /^\.\/dist\/.*\.(c?js|d\.c?ts|c?js\.map)$|^\.\/docs\/.*\.(md|svg)$/;
+  const other = files.filter(file => !known.test(file)).sort();
   expect(other).toEqual(['./CHANGELOG.md', './LICENSE', './README.md', './package.json']);
+  expect(files).toContain('./docs/load-on-kubernetes.md');
   for (const entry of ['main/index', 'main/load/index', 'worker/index', 'shared/kernel/sys', 'main/cli']) {
     for (const end of ['js', 'd.ts', 'js.map']) expect(files).toContain(`./dist/${entry}.${end}`);
   }

@@ -2,8 +2,25 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap, inspect } from 'node:util';
 
-export const { EAGAIN, EBADF, EEXIST, EINTR, EINVAL, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, ENOSYS, EPERM } =
-  constants.errno;
+export const {
+  EACCES,
+  EADDRNOTAVAIL,
+  EAFNOSUPPORT,
+  EAGAIN,
+  EBADF,
+  EEXIST,
+  EINPROGRESS,
+  EINTR,
+  EINVAL,
+  EMFILE,
+  ENFILE,
+  ENODEV,
+  ENOENT,
+  ENOMEM,
+  ENOSPC,
+  ENOSYS,
+  EPERM,
+} = constants.errno;
 
 /** Errors whose cause is a limit that the machine's owner can raise: the limit's name. */
 const LIMITS: Readonly<Record<string, string>> = {
@@ -13,10 +30,14 @@ const LIMITS: Readonly<Record<string, string>> = {
   ENOMEM: 'the kernel had no memory for it: RLIMIT_AS, or the control group',
 };
 
+const BRAND = Symbol.for('epoll-pool.EpollError');
+
 /** A failed system call, shaped like Node's own system errors: `errno` is negative, `code` is `'EBADF'`. */
 export class EpollError extends Error {
   static {
     Object.defineProperty(EpollError.prototype, 'name', { value: 'EpollError', configurable: true, writable: true });
+    Object.defineProperty(EpollError.prototype, BRAND, { value: true });
+    Object.defineProperty(EpollError, Symbol.hasInstance, { value: hasInstance });
   }
   /** The symbolic name, as in errno(3). */
   readonly code: string;
@@ -27,17 +48,28 @@ export class EpollError extends Error {
   /** The fd that the call was about: epoll_ctl's target, the epoll fd of a wait. */
   declare readonly fd?: number;
 
-  /** @internal */
-  constructor(errno: number, syscall: string, fd?: number) {
+  /**
+   * @param subject what the call was about, where that is no fd: an address
+   * @internal
+   */
+  constructor(errno: number, syscall: string, fd?: number, subject?: string) {
     const negative = -Math.abs(errno);
     const [code, text] = getSystemErrorMap().get(negative) ?? [nameOf(-negative), 'unknown error'];
     const limit = LIMITS[code] ?? LIMITS[`${code} ${syscall}`];
-    super(`${code}: ${text}, ${syscall}${fd === undefined ? '' : ` (fd ${fd})`}${limit ? `; ${limit}` : ''}`);
+    const about = subject ?? (fd === undefined ? undefined : `fd ${fd}`);
+    super(`${code}: ${text}, ${syscall}${about === undefined ? '' : ` (${about})`}${limit ? `; ${limit}` : ''}`);
     this.code = code;
     this.errno = negative;
     this.syscall = syscall;
     if (fd !== undefined) this.fd = fd;
   }
+}
+
+/** Also for those of another copy of the class: a handler that was bundled has one, beside the thread's own. */
+function hasInstance(this: unknown, value: unknown): boolean {
+  // A subclass has inherited it.
+  if (this !== EpollError) return Function.prototype[Symbol.hasInstance].call(this, value);
+  return typeof value === 'object' && value !== null && BRAND in value;
 }
 
 function nameOf(errno: number): string {
@@ -67,13 +99,24 @@ export function invalidState(message: string): CodedError {
   return coded(new Error(message), 'ERR_INVALID_STATE');
 }
 
-/** Not on Linux, or not on a processor that the package knows. */
-export function unavailable(): CodedError {
-  const here = `${process.platform}-${process.arch}`;
-  return coded(
-    new Error(`epoll-pool needs Linux on x64 or arm64; this is ${here}`),
-    'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
-  );
+/** What this platform, or this runtime, does not have: Error, ERR_FEATURE_UNAVAILABLE_ON_PLATFORM. */
+export function unavailable(message: string): CodedError {
+  return coded(new Error(message), 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM');
+}
+
+/** koffi, or its native part, is not there or cannot be loaded: Error, ERR_KOFFI_UNAVAILABLE, with the cause. */
+export function koffiUnavailable(cause: unknown): CodedError {
+  const native = `@koromix/koffi-${process.platform}-${process.arch}`;
+  const message =
+    `epoll-pool makes its system calls by the package koffi, which could not be loaded: ${firstLine(cause)}. ` +
+    `Its native part is the package ${native}, which npm installs unless it is told --omit=optional; ` +
+    'a bundle leaves koffi out ("external") and has it installed beside it; --permission needs --allow-addons';
+  return coded(new Error(message, { cause }), 'ERR_KOFFI_UNAVAILABLE');
+}
+
+function firstLine(error: unknown): string {
+  const [line = ''] = String(error instanceof Error ? error.message : error).split('\n');
+  return line;
 }
 
 /** What Node's own APIs reject with when their signal is aborted. */

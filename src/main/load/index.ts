@@ -1,7 +1,10 @@
+/// <reference types="node" preserve="true" />
 /** `epoll-pool/load`: load tests, driven by a WaitService. */
 import * as args from '../../shared/arguments.js';
 import { aborted, invalidType } from '../../shared/errors.js';
 import { createBoard, STATE_BYTES } from '../../shared/load/board.js';
+import { refuseOnDeno } from '../../shared/runtime.js';
+import { LOAD_HANDLER } from '../../shared/service/own-handlers.js';
 import { WaitService } from '../service/service.js';
 import { checkLimits } from './limits.js';
 import { type LoadOptions, type LoadPlan, planLoad } from './options.js';
@@ -23,6 +26,8 @@ export interface LoadHooks {
   readonly signal?: AbortSignal | undefined;
   /** Called about ten times a second. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** As WaitServiceOptions has it, for bundles. */
+  readonly threadFile?: string | URL | undefined;
 }
 
 /**
@@ -42,6 +47,7 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw invalidType('onProgress', 'a function', onProgress);
   }
+  refuseOnDeno('load() needs Node');
   checkLimits(plan);
   if (signal?.aborted) throw aborted(signal);
   const board = createBoard({
@@ -58,7 +64,8 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
   });
   const service = await WaitService.start({
     threads: plan.threads,
-    handler: new URL('../../worker/load/handler.js', import.meta.url),
+    handler: new URL(LOAD_HANDLER),
+    threadFile: options.threadFile,
     handlerData: board,
     stateBytes: STATE_BYTES,
     // Beside the connections a timer.

@@ -1,16 +1,15 @@
 /**
- * Every system call of the package, through koffi; the only module that is unsafe. A call returns what the kernel
- * returned, or the negative errno. Callers have checked their arguments: numbers are in range, and each buffer is as
+ * Every system call of the package, through koffi: all are defined here, and those of sockets are offered by sockets.ts;
+ * nothing else is unsafe. A call returns what the kernel returned, or the negative errno. Callers have checked their arguments: numbers are in range, and each buffer is as
  * long as the length beside it says.
  */
-import { createRequire } from 'node:module';
 import type { KoffiFunc, node as koffiNode } from 'koffi';
 import { EBADF, EINTR, ENOENT, unavailable } from '../errors.js';
+import { type Koffi, loadKoffi } from './koffi.js';
 import { defineUv, EventLoop, type Uv } from './uv.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
-type Koffi = typeof import('koffi');
 
 /** A handle of the event loop's that watches one fd for reading. */
 export type PollHandle = koffiNode.PollHandle;
@@ -26,29 +25,25 @@ export const DATA_HIGH = EVENT_WORDS - 1;
 /** The most events that one epoll_wait takes: EP_MAX_EVENTS of fs/eventpoll.c. */
 export const MAX_EVENTS = Math.floor(0x7fff_ffff / (EVENT_WORDS * 4));
 
-const O_NONBLOCK = 0x800;
-const O_CLOEXEC = 0x8_0000;
+export const O_NONBLOCK = 0x800;
+export const O_CLOEXEC = 0x8_0000;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
-const AF_UNIX = 1;
-const AF_INET = 2;
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
 const CLOCK_MONOTONIC = 1;
 const NR_EPOLL_PWAIT2 = 441;
+const NR_PIDFD_OPEN = 434;
 const NR_KCMP = process.arch === 'x64' ? 312 : 272;
 const NR_FSTAT = process.arch === 'x64' ? 5 : 80;
 /** Where st_mode stands in struct stat, in 32-bit words: st_nlink comes before it on x86-64, after it elsewhere. */
 const STAT_MODE = process.arch === 'x64' ? 6 : 4;
 const KCMP_EPOLL_TFD = 7;
 const SIGSET_BYTES = 8;
-const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
 
 type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 
 /** All that is called. */
-interface Libc {
+export interface Libc {
   readonly koffi: Koffi;
   readonly uv: Uv | undefined;
   readonly errno: () => number;
@@ -70,21 +65,33 @@ interface Libc {
   readonly dup3: Call<[from: number, to: number, flags: number]>;
   readonly socketpair: Call<[domain: number, type: number, protocol: number, fds: Memory]>;
   readonly accept4: Call<[fd: number, address: null, length: null, flags: number]>;
+  readonly setsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: number]>;
+  readonly getsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: Memory]>;
+  readonly bind: Call<[fd: number, address: Memory, length: number]>;
+  readonly listen: Call<[fd: number, backlog: number]>;
+  readonly connect: Call<[fd: number, address: Memory, length: number]>;
+  readonly shutdown: Call<[fd: number, how: number]>;
+  readonly getsockname: Call<[fd: number, address: Memory, length: Memory]>;
+  readonly getpeername: Call<[fd: number, address: Memory, length: Memory]>;
+  readonly inet_pton: Call<[family: number, text: string, address: Memory]>;
+  readonly inet_ntop: KoffiFunc<(family: number, address: Memory, text: Memory, bytes: number) => unknown>;
+  readonly if_nametoindex: Call<[name: string]>;
+  readonly if_indextoname: KoffiFunc<(index: number, name: Memory) => unknown>;
   readonly fcntl: Call<[fd: number, command: number, argument: number]>;
   readonly close: Call<[fd: number]>;
   readonly sched_yield: Call<[]>;
   readonly epoll_pwait2: Call<
     [nr: number, epfd: number, events: Memory, max: number, timeout: Memory, mask: null, bytes: number]
   >;
+  readonly pidfd_open: Call<[nr: number, pid: number, flags: number]>;
   readonly fstat: Call<[nr: number, fd: number, out: Memory]>;
   readonly kcmp: Call<[nr: number, pid1: number, pid2: number, type: number, fd: number, slot: Memory]>;
 }
 
 let loaded: Libc | undefined;
-let binary: string | undefined;
 
 /** Loads koffi at the first call, so that importing the package works on every platform. */
-function libc(): Libc {
+export function libc(): Libc {
   loaded ??= load();
   return loaded;
 }
@@ -104,61 +111,66 @@ export function koffiBinary(): string | undefined {
   return binary;
 }
 
+let binary: string | undefined;
+
 /**
  * All functions at once: koffi aborts the process when a thread is ended (worker.terminate(), process.exit()) while it
  * loads or defines one. So a thread is safe from its first call on.
  */
 function load(from?: string): Libc {
-  if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) throw unavailable();
-  const require = createRequire(import.meta.url);
-  const koffi: Koffi = require(from ?? 'koffi');
-  const lib = koffi.load(null); // the running process: no library's name to guess, glibc or musl
-  const files = Object.keys(require.cache).filter(path => path.endsWith('.node'));
-  binary = files.find(path => require.cache[path]?.exports?.load === koffi.load);
-  // Whoever told this thread where it is has done so.
-  if (from === undefined && binary !== undefined) pin(koffi, binary);
+  const { platform, arch } = process;
+  if (platform !== 'linux' || (arch !== 'x64' && arch !== 'arm64')) {
+    throw unavailable(`epoll-pool needs Linux on x64 or arm64; this is ${platform}-${arch}`);
+  }
+  const { koffi, file, define } = loadKoffi(from);
+  binary = file;
   return {
     koffi,
-    uv: defineUv(koffi, lib),
+    uv: defineUv(koffi, define),
     errno: koffi.errno,
     addressOf: koffi.address,
-    epollWait: lib.func('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
-    epollWaitAt: lib.func('epoll_wait', 'int', ['int', 'size_t', 'int', 'int']),
-    read: lib.func('read', 'long', ['int', 'void *', 'size_t']),
-    readAt: lib.func('read', 'long', ['int', 'size_t', 'size_t']),
-    write: lib.func('write', 'long', ['int', 'void *', 'size_t']),
-    writeAt: lib.func('write', 'long', ['int', 'size_t', 'size_t']),
-    poll: lib.func('poll', 'int', ['void *', 'ulong', 'int']),
-    epoll_create1: lib.func('epoll_create1', 'int', ['int']),
-    epoll_ctl: lib.func('epoll_ctl', 'int', ['int', 'int', 'int', 'void *']),
-    eventfd: lib.func('eventfd', 'int', ['uint', 'int']),
-    timerfd_create: lib.func('timerfd_create', 'int', ['int', 'int']),
-    timerfd_settime: lib.func('timerfd_settime', 'int', ['int', 'int', 'void *', 'void *']),
-    pipe2: lib.func('pipe2', 'int', ['void *', 'int']),
-    socket: lib.func('socket', 'int', ['int', 'int', 'int']),
-    dup3: lib.func('dup3', 'int', ['int', 'int', 'int']),
-    socketpair: lib.func('socketpair', 'int', ['int', 'int', 'int', 'void *']),
-    accept4: lib.func('accept4', 'int', ['int', 'void *', 'void *', 'int']),
-    fcntl: lib.func('fcntl', 'int', ['int', 'int', 'long']),
-    close: lib.func('close', 'int', ['int']),
-    sched_yield: lib.func('sched_yield', 'int', []),
+    epollWait: define('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
+    epollWaitAt: define('epoll_wait', 'int', ['int', 'size_t', 'int', 'int']),
+    read: define('read', 'long', ['int', 'void *', 'size_t']),
+    readAt: define('read', 'long', ['int', 'size_t', 'size_t']),
+    write: define('write', 'long', ['int', 'void *', 'size_t']),
+    writeAt: define('write', 'long', ['int', 'size_t', 'size_t']),
+    poll: define('poll', 'int', ['void *', 'ulong', 'int']),
+    epoll_create1: define('epoll_create1', 'int', ['int']),
+    epoll_ctl: define('epoll_ctl', 'int', ['int', 'int', 'int', 'void *']),
+    eventfd: define('eventfd', 'int', ['uint', 'int']),
+    timerfd_create: define('timerfd_create', 'int', ['int', 'int']),
+    timerfd_settime: define('timerfd_settime', 'int', ['int', 'int', 'void *', 'void *']),
+    pipe2: define('pipe2', 'int', ['void *', 'int']),
+    socket: define('socket', 'int', ['int', 'int', 'int']),
+    dup3: define('dup3', 'int', ['int', 'int', 'int']),
+    socketpair: define('socketpair', 'int', ['int', 'int', 'int', 'void *']),
+    accept4: define('accept4', 'int', ['int', 'void *', 'void *', 'int']),
+    setsockopt: define('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint']),
+    getsockopt: define('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
+    bind: define('bind', 'int', ['int', 'void *', 'uint']),
+    listen: define('listen', 'int', ['int', 'int']),
+    connect: define('connect', 'int', ['int', 'void *', 'uint']),
+    shutdown: define('shutdown', 'int', ['int', 'int']),
+    getsockname: define('getsockname', 'int', ['int', 'void *', 'void *']),
+    getpeername: define('getpeername', 'int', ['int', 'void *', 'void *']),
+    inet_pton: define('inet_pton', 'int', ['int', 'str', 'void *']),
+    inet_ntop: define('inet_ntop', 'size_t', ['int', 'void *', 'void *', 'uint']),
+    if_nametoindex: define('if_nametoindex', 'uint', ['str']),
+    if_indextoname: define('if_indextoname', 'size_t', ['uint', 'void *']),
+    fcntl: define('fcntl', 'int', ['int', 'int', 'long']),
+    close: define('close', 'int', ['int']),
+    sched_yield: define('sched_yield', 'int', []),
     // Variadic in C; on Linux x64 and arm64 integers and pointers are passed alike either way.
-    epoll_pwait2: lib.func('syscall', 'long', ['long', 'int', 'void *', 'int', 'void *', 'void *', 'size_t']),
-    fstat: lib.func('syscall', 'long', ['long', 'int', 'void *']),
-    kcmp: lib.func('syscall', 'long', ['long', 'int', 'int', 'int', 'ulong', 'void *']),
+    epoll_pwait2: define('syscall', 'long', ['long', 'int', 'void *', 'int', 'void *', 'void *', 'size_t']),
+    pidfd_open: define('syscall', 'long', ['long', 'int', 'uint']),
+    fstat: define('syscall', 'long', ['long', 'int', 'void *']),
+    kcmp: define('syscall', 'long', ['long', 'int', 'int', 'int', 'ulong', 'void *']),
   };
 }
 
-/** Keeps koffi's binary mapped when the worker that loaded it ends: what native code leaves behind must find it there. */
-function pin(koffi: Koffi, file: string): void {
-  const dlopen: KoffiFunc<(path: string, flags: number) => unknown> = koffi
-    .load(null)
-    .func('dlopen', 'void *', ['str', 'int']);
-  dlopen(file, RTLD_LAZY_NOLOAD_NODELETE);
-}
-
 /** The negative errno of a call that has just returned -1: read before anything else runs. */
-function failure(): number {
+export function failure(): number {
   return -libc().errno();
 }
 
@@ -217,7 +229,7 @@ export function epollWait(epfd: number, events: Memory, max: number, millisecond
 
 const timespec = new BigInt64Array(2);
 
-/** One epoll_pwait2 (Linux 5.11), not retried; -ENOSYS before. @param milliseconds at least 0, with fractions */
+/** One epoll_pwait2 (Linux 5.11), not retried; older kernels and sandboxes refuse it. @param milliseconds at least 0, with fractions */
 export function epollWaitPrecise(epfd: number, events: Memory, max: number, milliseconds: number): number {
   const c = libc();
   setTimespec(timespec, 0, milliseconds);
@@ -229,7 +241,7 @@ const watched = new Uint32Array(3);
 
 /**
  * Whether `fd` still is the file that was registered with `epfd` under that number (kcmp(2), KCMP_EPOLL_TFD).
- * True as well where the kernel does not say: it may be built, or sandboxed, without kcmp.
+ * True as well where the kernel does not say: it may be built without kcmp, and sandboxes refuse it, with any errno.
  */
 export function isRegisteredFile(epfd: number, fd: number): boolean {
   const c = libc();
@@ -282,19 +294,32 @@ export function eventfd(initial: number): number {
   return fd < 0 ? failure() : fd;
 }
 
-/** Close-on-exec, non-blocking, CLOCK_MONOTONIC, armed. Milliseconds, with fractions; an interval of 0 is one expiry. */
+/** Close-on-exec, non-blocking, CLOCK_MONOTONIC, armed as `setTimer` does it. */
 export function timerfd(milliseconds: number, interval: number): number {
   const c = libc();
   const fd = c.timerfd_create(CLOCK_MONOTONIC, O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return failure();
-  const itimerspec = new BigInt64Array(4);
-  setTimespec(itimerspec, 0, interval);
-  setTimespec(itimerspec, 2, milliseconds);
-  if (itimerspec[2] === 0n && itimerspec[3] === 0n) itimerspec[3] = 1n; // all zero would disarm it
-  if (c.timerfd_settime(fd, 0, itimerspec, null) === 0) return fd;
-  const code = failure();
+  const code = setTimer(fd, milliseconds, interval);
+  if (code === 0) return fd;
   c.close(fd);
   return code;
+}
+
+/** Milliseconds, with fractions; an interval of 0 is one expiry, and -1 milliseconds disarm it. */
+export function setTimer(fd: number, milliseconds: number, interval: number): number {
+  const itimerspec = new BigInt64Array(4);
+  if (milliseconds >= 0) {
+    setTimespec(itimerspec, 0, interval);
+    setTimespec(itimerspec, 2, milliseconds);
+    if (itimerspec[2] === 0n && itimerspec[3] === 0n) itimerspec[3] = 1n; // all zero would disarm it
+  }
+  return libc().timerfd_settime(fd, 0, itimerspec, null) < 0 ? failure() : 0;
+}
+
+/** A process, by its id: readable once it has ended. Close-on-exec. */
+export function pidfd(pid: number): number {
+  const fd = libc().pidfd_open(NR_PIDFD_OPEN, pid, 0);
+  return fd < 0 ? failure() : fd;
 }
 
 /** Rounds up to a whole nanosecond. */
@@ -313,26 +338,6 @@ function setTimespec(out: BigInt64Array, at: number, milliseconds: number): void
 export function pipe(out: Int32Array): number {
   const c = libc();
   return c.pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0 ? failure() : 0;
-}
-
-/** Two connected stream sockets of AF_UNIX into `out`. */
-export function socketpair(out: Int32Array): number {
-  const c = libc();
-  return c.socketpair(AF_UNIX, SOCK_STREAM | O_CLOEXEC | O_NONBLOCK, 0, out) < 0 ? failure() : 0;
-}
-
-/** A UDP socket, bound to nothing; close-on-exec and non-blocking. */
-export function udpSocket(): number {
-  const c = libc();
-  const fd = c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK, 0);
-  return fd < 0 ? failure() : fd;
-}
-
-/** accept4, once; the new fd is close-on-exec and non-blocking. */
-export function accept(fd: number): number {
-  const c = libc();
-  const accepted = c.accept4(fd, null, null, O_CLOEXEC | O_NONBLOCK);
-  return accepted < 0 ? failure() : accepted;
 }
 
 export function read(fd: number, buffer: Memory, length: number): number {
