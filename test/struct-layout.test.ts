@@ -8,7 +8,7 @@ import { ROOT } from './support/run.ts';
 import { owned } from './support/within.ts';
 
 test.skipIf(!hasGcc)('size and offsets are those of C (skipped where there is no gcc)', async () => {
-  const layout: Record<string, unknown> = await import(pathToFileURL(`${ROOT}dist/shared/syscalls.js`).href);
+  const layout: Record<string, unknown> = await import(pathToFileURL(`${ROOT}dist/shared/kernel/syscalls.js`).href);
   const [size, events, data] = valuesInC([
     'sizeof(struct epoll_event)',
     'offsetof(struct epoll_event, events)',

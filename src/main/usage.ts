@@ -1,4 +1,7 @@
-/** What the commands share about their arguments: what is wrong usage, and whole numbers within a range. */
+/** What the commands share about their arguments and exit codes. */
+
+/** The exit code after Ctrl-C, as shells have it: 128 + SIGINT. */
+export const INTERRUPTED = 130;
 
 /** The user asked for what the command does not have: exit code 2, the message on stderr. */
 export class UsageError extends Error {}

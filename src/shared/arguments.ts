@@ -7,7 +7,7 @@ export type FdLike = number | { readonly fd: number };
 /** The interest and the caller's 64-bit identifier; `data` defaults to the fd, a number must be a safe integer >= 0. */
 export interface EventInit {
   readonly events: number;
-  readonly data?: bigint | number;
+  readonly data?: bigint | number | undefined;
 }
 
 const INT32_MAX = 0x7fff_ffff;
@@ -151,5 +151,12 @@ export function uint32(value: unknown, name: string): number {
 export function duration(value: unknown, name: string): number {
   if (typeof value !== 'number') throw invalidType(name, 'a number of milliseconds', value);
   if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER)) throw outOfRange(name, 'from 0 to 2^53-1', value);
+  return value;
+}
+
+/** True or false; undefined is false. */
+export function flag(value: unknown, name: string): boolean {
+  if (value === undefined) return false;
+  if (typeof value !== 'boolean') throw invalidType(name, 'true or false', value);
   return value;
 }

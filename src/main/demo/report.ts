@@ -1,9 +1,9 @@
 /** The demo's result for readers: a table, what each row teaches, and the verdict. */
 import { availableParallelism } from 'node:os';
+import type { Paint, Style } from '../terminal.js';
 import { lesson } from './lessons.js';
 import type { DemoOptions } from './options.js';
 import { type Figures, isClean } from './row.js';
-import type { Paint, Style } from './style.js';
 
 const WIDTH = 100;
 /** More threads than this are shown by their smallest and largest share. */

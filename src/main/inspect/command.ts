@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { columns, type Output, type Paint, paintFor, printable } from '../../shared/terminal.js';
+import { columns, type Output, type Paint, paintFor, printable } from '../terminal.js';
 import { usageMessage } from '../usage.js';
 import {
   type Instance,

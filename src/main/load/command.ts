@@ -1,7 +1,6 @@
 /** `epoll-pool load`: a load test from the command line. */
-import { Progress } from '../demo/progress.js';
-import { painter } from '../demo/style.js';
-import { UsageError } from '../usage.js';
+import { ProgressLine } from '../progress-line.js';
+import { INTERRUPTED, UsageError } from '../usage.js';
 import { asTyped, LOAD_USAGE, type LoadCommand, parseLoadCommand } from './command-line.js';
 import { number, time } from './format.js';
 import { load } from './index.js';
@@ -11,7 +10,6 @@ import type { LoadProgress } from './progress.js';
 
 /** Of the progress bar: it shows shares of this. */
 const WHOLE = 1000;
-const INTERRUPTED = 130;
 
 /** @returns 0; 1 after errors, or when the test could not be run; wrong usage is thrown */
 export async function run(argv: string[]): Promise<number> {
@@ -22,7 +20,7 @@ export async function run(argv: string[]): Promise<number> {
   }
   const { options, json, report } = command;
   if (report !== undefined) checkWritable(report);
-  const progress = new Progress(process.stderr, painter(process.stderr));
+  const progress = new ProgressLine(process.stderr);
   const controller = new AbortController();
   const interrupt = (): void => {
     // The second time, whoever asks does not want to wait.

@@ -20,9 +20,9 @@ export { readResult } from './result-json.js';
 
 export interface LoadHooks {
   /** Ends the test at once: what was measured so far is the result, with `interrupted`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called about ten times a second. */
-  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
 }
 
 /**

@@ -14,36 +14,36 @@ export interface LoadOptions {
   /** `http://host:port/path`, `tcp://host:port`, `http://unix:/path/of.sock:/path`, `tcp://unix:/path/of.sock`. */
   readonly url: string | URL;
   /** Open at the same time: 1 to 1,000,000; default 10. */
-  readonly connections?: number;
+  readonly connections?: number | undefined;
   /** That drive them: 1 to 254; default one for each processor, and not more than connections. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** How long requests are sent and counted; default 10 s, or until `requests` are answered. */
-  readonly duration?: number | string;
+  readonly duration?: number | string | undefined;
   /** How many requests are sent in all; with `duration`, whichever comes first. */
-  readonly requests?: number;
+  readonly requests?: number | undefined;
   /**
    * Requests a second in all, sent when they are due whether or not the server keeps up (an open loop); latency counts from
    * when they were due. With `duration` exactly as many become due as that makes; those that find every connection busy are
    * sent later, even after the end, until `timeout` has passed. Without `rate` each connection sends when it is answered.
    */
-  readonly rate?: number;
+  readonly rate?: number | undefined;
   /** Default GET, or POST with a body. */
-  readonly method?: string;
-  readonly headers?: RequestHeaders;
+  readonly method?: string | undefined;
+  readonly headers?: RequestHeaders | undefined;
   /** Of each request; a string is sent as UTF-8. For tcp:// the bytes that are sent, and as many are expected back. */
-  readonly body?: string | Uint8Array;
+  readonly body?: string | Uint8Array | undefined;
   /** A file with the body. */
-  readonly bodyFile?: string | URL;
+  readonly bodyFile?: string | URL | undefined;
   /** Longest wait for an answer, connecting included; default 5 s. */
-  readonly timeout?: number | string;
+  readonly timeout?: number | string | undefined;
   /** How long requests are sent before any is counted; default 0. */
-  readonly warmup?: number | string;
+  readonly warmup?: number | string | undefined;
   /** Requests that a connection has under way at once: 1 to 1,000; default 1. */
-  readonly pipelining?: number;
+  readonly pipelining?: number | undefined;
   /** Status codes that are no error, such as 200, '2xx', '200-299' or '2xx,304'; default '2xx,3xx'. */
-  readonly expect?: Expectation;
+  readonly expect?: Expectation | undefined;
   /** For tcp://: a module that says what is sent, and where an answer ends. */
-  readonly protocol?: string | URL;
+  readonly protocol?: string | URL | undefined;
 }
 
 /** The options with their defaults, ready to be carried out (and structured-cloned). Milliseconds. */

@@ -1,7 +1,7 @@
 /** Where the result of a load test goes: text or JSON to stdout, a page of HTML to a file. */
 import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { paintFor } from '../../shared/terminal.js';
+import { paintFor } from '../terminal.js';
 import { UsageError } from '../usage.js';
 import { reportHtml } from './report-html.js';
 import { reportText } from './report-text.js';

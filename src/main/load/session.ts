@@ -68,8 +68,10 @@ export class Session {
     const connector = new Connector(plan.target, plan.timeout);
     this.#fleet = new Fleet(board, plan.connections, plan.timeout, service, connector, this.#tally);
     this.#before = this.#usage();
-    service.on('message', (parting: B.Parting) => this.#fleet.parted(parting));
-    service.on('error', (error: Error) => {
+    service.on('message', value => {
+      if (B.isParting(value)) this.#fleet.parted(value);
+    });
+    service.on('error', error => {
       // A handler asked for one more run of a connection that was closed just now.
       if (!('syscall' in error && error.syscall === 'epoll_ctl')) this.#failure ??= error;
     });

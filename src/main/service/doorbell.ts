@@ -1,9 +1,8 @@
 /** How threads wake the main thread: a pipe, read by a socket of Node's, which is safe to ref, unref and tear down. */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { EpollError } from '../../shared/errors.js';
-import { close, pipe, write } from '../../shared/kernel/syscalls.js';
-
-const BELL = new Uint8Array([1]);
+import { close, pipe } from '../../shared/kernel/syscalls.js';
+import { ringBell } from '../../shared/service/bell.js';
 
 export class Doorbell {
   /** What the threads write to. */
@@ -38,7 +37,7 @@ export class Doorbell {
 
   /** The main thread wakes itself, for when its event loop has had a turn. */
   ring(): void {
-    write(this.bell, BELL, 1);
+    ringBell(this.bell);
   }
 
   /** Whether it holds the process. */

@@ -9,18 +9,18 @@ import { createPlan, type Plan } from '../../shared/service/layout.js';
 
 export interface WaitServiceOptions {
   /** Threads that wait, 1 to 254; default os.availableParallelism(). */
-  threads?: number;
+  threads?: number | undefined;
   /** Module whose default export runs in the pool for each event. Without one, events come to this thread. */
-  handler?: string | URL;
+  handler?: string | URL | undefined;
   /** Structured-cloned into the handler module's `setup`. */
   handlerData?: unknown;
   /** Bytes of shared memory that each registration carries from call to call, for its handler; at most 2^32-1, default 0. */
-  stateBytes?: number;
+  stateBytes?: number | undefined;
   /** Most registrations at one time, 1 to 2^24; default 65,536. One too many rejects with code ERR_OUT_OF_RANGE. */
-  capacity?: number;
+  capacity?: number | undefined;
   /** Most events that one thread takes at once, 1 to 65,536; the service takes fewer when handlers are slow. Default 64. */
-  batch?: number;
-  resourceLimits?: ResourceLimits;
+  batch?: number | undefined;
+  resourceLimits?: ResourceLimits | undefined;
 }
 
 export interface CheckedOptions {

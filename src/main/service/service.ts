@@ -1,13 +1,15 @@
 /** WaitService: one epoll instance, waited on by a pool of threads at the same time. */
 
-import { EventEmitter } from 'node:events';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import type { EventInit, FdLike } from '../../shared/arguments.js';
 import * as args from '../../shared/arguments.js';
+import { LONGEST_TIMER } from '../../shared/clock.js';
 import { EPOLLEXCLUSIVE } from '../../shared/epoll/flags.js';
 import { EBADF, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
 import { requireLinux } from '../../shared/kernel/syscalls.js';
+import { TypedEmitter } from '../typed-emitter.js';
 import type { Core } from './core.js';
+import type { WaitServiceEvents } from './events.js';
 import type { ServiceEvent } from './inbox/consumer.js';
 import type { Sink } from './inbox/intake.js';
 import { EventIteration } from './inbox/iteration.js';
@@ -15,9 +17,6 @@ import { type CheckedOptions, checkServiceOptions, type WaitServiceOptions } fro
 import { controlError, NO_ROOM } from './registry/registry.js';
 import { full } from './registry/requests.js';
 import { readStats, type WaitServiceStats } from './stats.js';
-
-/** The longest delay of setInterval: what only has to keep the process alive. */
-const LONGEST_TIMER = 0x7fff_ffff;
 
 /** What only `start` has: the constructor is not for users. */
 class Starting {
@@ -46,7 +45,10 @@ const data = new Uint32Array(2);
  *
  * Emits: 'event' (ServiceEvent; without a handler), 'message' (value, from ready.post), 'error' (Error, ServiceEvent?).
  */
-export class WaitService extends EventEmitter implements AsyncDisposable, AsyncIterable<ServiceEvent> {
+export class WaitService
+  extends TypedEmitter<WaitServiceEvents>
+  implements AsyncDisposable, AsyncIterable<ServiceEvent>
+{
   readonly #core: Core;
   readonly #capacity: number;
   readonly #hasHandler: boolean;
@@ -187,7 +189,7 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
    * Starts no further handler, lets running ones end, joins the threads, closes the epoll fd. Idempotent. With a
    * `timeout` (milliseconds) it ends the threads of handlers that still run by then; without, it waits for them.
    */
-  close(options: { timeout?: number } = {}): Promise<void> {
+  close(options: { timeout?: number | undefined } = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       args.options(options);
       const given: unknown = options.timeout;
@@ -239,22 +241,28 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
   }
 
   // An 'event' listener is a consumer; once() and prependOnceListener() come through these.
-  override on(...args: Parameters<EventEmitter['on']>): this {
-    this.#beforeListener(args[0]);
-    return super.on(...args);
+  override on<K extends keyof WaitServiceEvents>(name: K, listener: (...args: WaitServiceEvents[K]) => void): this {
+    this.#beforeListener(name);
+    return super.on(name, listener);
   }
 
-  override addListener(...args: Parameters<EventEmitter['on']>): this {
-    this.#beforeListener(args[0]);
-    return super.addListener(...args);
+  override addListener<K extends keyof WaitServiceEvents>(
+    name: K,
+    listener: (...args: WaitServiceEvents[K]) => void,
+  ): this {
+    this.#beforeListener(name);
+    return super.addListener(name, listener);
   }
 
-  override prependListener(...args: Parameters<EventEmitter['on']>): this {
-    this.#beforeListener(args[0]);
-    return super.prependListener(...args);
+  override prependListener<K extends keyof WaitServiceEvents>(
+    name: K,
+    listener: (...args: WaitServiceEvents[K]) => void,
+  ): this {
+    this.#beforeListener(name);
+    return super.prependListener(name, listener);
   }
 
-  #beforeListener(name: string | symbol): void {
+  #beforeListener(name: keyof WaitServiceEvents): void {
     if (name !== 'event') return;
     if (this.#iteration !== undefined) throw invalidState('an iteration has the events');
     if (!this.closed) this.#core.intake.drainSoon();

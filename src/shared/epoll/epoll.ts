@@ -4,6 +4,7 @@ import type { EventInit, FdLike } from '../arguments.js';
 import * as args from '../arguments.js';
 import { EBADF, EpollError, invalidType } from '../errors.js';
 import * as sys from '../kernel/syscalls.js';
+import { Borrowed } from './borrowed.js';
 import { checkEvents, type Event, Events, fill } from './events.js';
 import { readRegistered } from './fdinfo.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from './flags.js';
@@ -16,11 +17,6 @@ const ITERATION_BATCH = 256;
 
 const request = new Uint32Array(sys.EVENT_WORDS);
 const data = new Uint32Array(2);
-
-/** An fd that somebody else owns. */
-class Borrowed {
-  constructor(readonly fd: number) {}
-}
 
 let isEpoll: (value: unknown) => boolean;
 

@@ -2,15 +2,11 @@
 import { integer, word64 } from '../arguments.js';
 import { EAGAIN, EINTR, EpollError } from '../errors.js';
 import * as sys from '../kernel/syscalls.js';
+import { Borrowed } from './borrowed.js';
 import { control, type Epoll } from './epoll.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN } from './flags.js';
 
 const ONE = new BigUint64Array([1n]);
-
-/** An fd that somebody else owns. */
-class Borrowed {
-  constructor(readonly fd: number) {}
-}
 
 /**
  * Wakes one thread that waits on `epoll`, with one event that carries `data`; wakes before that coalesce. Several per

@@ -83,6 +83,10 @@ export interface Parting {
   readonly counted: number;
 }
 
+export function isParting(value: unknown): value is Parting {
+  return typeof value === 'object' && value !== null && 'id' in value && 'epoch' in value;
+}
+
 /** What every thread is given. */
 export interface Assignment {
   readonly threads: number;

@@ -5,7 +5,7 @@
  * lose them. Whoever waits looks first, by epoll_wait(0); only an empty look goes to the reactor.
  */
 import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
-import { deadlineAfter, remaining } from '../../clock.js';
+import { deadlineAfter, LONGEST_TIMER, remaining } from '../../clock.js';
 import { aborted, EBADF, EpollError } from '../../errors.js';
 import { type Events, fill } from '../events.js';
 import { waitFor } from '../wait.js';
@@ -13,11 +13,9 @@ import { reactor } from './reactor.js';
 import { loopIsDue } from './turns.js';
 
 export interface WaitOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
-/** The longest delay of setTimeout. */
-const LONGEST_TIMER = 0x7fff_ffff;
 /** How often a wait on an instance that another thread may close looks whether it has: no event tells. */
 const CHECK_MS = 250;
 
