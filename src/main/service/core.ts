@@ -122,6 +122,7 @@ export class Core {
     const interrupted = recover(this.registry, memory, index + 1, (slot, generation) =>
       this.#recovered(slot, generation),
     );
+    guarded(() => this.#sink.died?.(index));
     guarded(() => this.#sink.error(error, interrupted));
     // It may have died before it rang for what it had put in its ring, or with its hand on the bell: nobody else would ring.
     Atomics.store(this.#header, L.DOORBELL, 0);

@@ -11,13 +11,28 @@ export interface HandlerModule {
   setup?(handlerData: unknown): void | Promise<void>;
 }
 
+/** What a module of the package's own is given in each thread: its setupThread() is called instead of setup(). @internal */
+export interface HandlerThread {
+  /** 0 to threads - 1; a thread that takes a dead one's place has its index. */
+  readonly index: number;
+  /** One more run of a registration, by its id; at any time. */
+  wake(id: number): void;
+  /** As Ready's; at any time. @throws DataCloneError */
+  post(value: unknown): void;
+}
+
 /** Imports the module and runs its setup. @param url as for import() */
-export async function loadHandler(url: string, handlerData: unknown): Promise<Handler> {
+export async function loadHandler(url: string, handlerData: unknown, thread: () => HandlerThread): Promise<Handler> {
   const imported: unknown = await import(url);
   const outer = member(imported, 'default');
   // CommonJS, compiled from TypeScript or not: its exports are import()'s default.
   const [holder, handler] = typeof outer === 'function' ? [imported, outer] : [outer, member(outer, 'default')];
   if (!isHandler(handler)) throw invalidType('the default export of the handler module', 'a function', handler);
+  const setupThread = member(holder, 'setupThread');
+  if (typeof setupThread === 'function') {
+    await setupThread.call(holder, handlerData, thread());
+    return handler;
+  }
   const setup = member(holder, 'setup') ?? member(handler, 'setup');
   if (setup !== undefined) {
     if (typeof setup !== 'function') throw invalidType('the setup of the handler module', 'a function', setup);

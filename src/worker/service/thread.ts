@@ -33,7 +33,9 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
     throw new Error('the service was closed before this thread began');
   }
   // Its file is read while koffi loads; it runs after that.
-  const loading = handler === undefined ? undefined : loadHandler(handler, task.handlerData);
+  const outbox = new Outbox(plan, L.threadOf(plan, index), port, bell);
+  const thread = { index, wake: () => {}, post: (value: unknown) => outbox.post(value) };
+  const loading = handler === undefined ? undefined : loadHandler(handler, task.handlerData, () => thread);
   loading?.catch(() => {}); // told below, or of no interest
   try {
     requireLinux(task.koffi);
@@ -43,7 +45,6 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
   }
   try {
     const loaded = await loading;
-    const outbox = new Outbox(plan, L.threadOf(plan, index), port, bell);
     const ready = new ReadyRegistration(plan, outbox);
     const loop = new WaitLoop({ plan, index, epfd, outbox, ready, handler: loaded });
     Atomics.store(words, L.PHASE, L.PHASE_WAITING);

@@ -10,6 +10,8 @@ import type { ServiceEvent } from './consumer.js';
 export interface MailSink {
   message(value: unknown): void;
   error(error: Error, event?: ServiceEvent): void;
+  /** Thread `index` is dead; its successor has not begun. */
+  died?(index: number): void;
 }
 
 export class Mail {
