@@ -139,6 +139,11 @@ export class Engine {
     return this.#awaits ? this.#promises.room() : undefined;
   }
 
+  /** Whether as many promises are pending in this thread as may be. */
+  get isFull(): boolean {
+    return this.#promises.isFull;
+  }
+
   /** This thread's object of a connection. */
   #connectionOf(slot: number, generation: number): LiveConnection {
     const id = L.idOf(slot, generation);

@@ -101,9 +101,13 @@ export class Promises {
     }
   }
 
+  get isFull(): boolean {
+    return this.#pending.size >= this.#most;
+  }
+
   /** When the thread may take another run: as soon as there is room for one more promise, and its event loop had a turn. */
   room(): Promise<void> {
-    if (this.#pending.size >= this.#most) {
+    if (this.isFull) {
       this.#room ??= new Promise(resolve => {
         this.#makeRoom = resolve;
       });

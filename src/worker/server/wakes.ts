@@ -34,7 +34,13 @@ export class Wakes {
     for (let i = 0; i < words; i++) {
       if (this.#bits[i] === 0) continue;
       let bits = Atomics.exchange(this.#bits, i, 0);
-      for (; bits !== 0; bits &= bits - 1) wait = engine.visit(i * 32 + 31 - Math.clz32(bits & -bits), 0) ?? wait;
+      for (; bits !== 0; bits &= bits - 1) {
+        const slot = i * 32 + 31 - Math.clz32(bits & -bits);
+        // The thread may begin no more: another, or a later run, does it.
+        if (engine.isFull) this.wake(slot);
+        else wait = engine.visit(slot, 0) ?? wait;
+      }
+      if (engine.isFull) break;
     }
     return wait;
   }
