@@ -16,12 +16,19 @@ export class End {
   readonly fd: number;
   readonly #epoll = owned(new Epoll());
   readonly #events = new Events(1);
+  #freed = false;
 
   constructor(ssl: number, fd: number) {
     this.ssl = ssl;
     this.fd = fd;
     this.#epoll.register(fd, { events: EPOLLIN | EPOLLOUT | EPOLLET });
-    onTestFinished(() => session.freeSession(ssl));
+    onTestFinished(() => this.free());
+  }
+
+  /** Now, and not only when the test has finished. */
+  free(): void {
+    if (!this.#freed) session.freeSession(this.ssl);
+    this.#freed = true;
   }
 
   /** What `step` gives once it no longer waits for the socket. */
@@ -92,9 +99,9 @@ export function connect(context: TlsContext, fd: number, resume = 0): End {
 }
 
 /** A socket of Node's, and the fd at its other end. */
-export function socketAndFd(): { socket: net.Socket; fd: number } {
+export function socketAndFd(options: net.SocketConstructorOpts = {}): { socket: net.Socket; fd: number } {
   const [fd, theirs] = sys.socketpair();
-  const socket = new net.Socket({ fd: theirs });
+  const socket = new net.Socket({ ...options, fd: theirs });
   onTestFinished(() => {
     socket.destroy();
   });
@@ -102,8 +109,11 @@ export function socketAndFd(): { socket: net.Socket; fd: number } {
 }
 
 /** node:tls's client, and the fd that it speaks to. What it cannot agree on is its 'error'. */
-export function nodeClient(options: tls.ConnectionOptions = {}): { client: tls.TLSSocket; fd: number } {
-  const { socket, fd } = socketAndFd();
+export function nodeClient(
+  options: tls.ConnectionOptions = {},
+  below: net.SocketConstructorOpts = {},
+): { client: tls.TLSSocket; fd: number } {
+  const { socket, fd } = socketAndFd(below);
   const client = tls.connect({ socket, rejectUnauthorized: false, servername: 'localhost', ...options });
   client.on('error', () => undefined);
   return { client, fd };

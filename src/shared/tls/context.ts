@@ -103,6 +103,8 @@ export class TlsContext implements Disposable {
     const pointer = take(tls.createSecureContext(given));
     const c = ssl.opensslContext();
     c.SSL_CTX_set_verify(pointer, rejectUnauthorized === false ? ssl.SSL_VERIFY_NONE : ssl.SSL_VERIFY_PEER, 0);
+    // Otherwise OpenSSL takes a session of TLS 1.3 for used up once it was resumed; the servers take them again.
+    c.SSL_CTX_ctrl(pointer, ssl.SSL_CTRL_SET_SESS_CACHE_MODE, ssl.SSL_SESS_CACHE_OFF, null);
     if (protocols) c.SSL_CTX_set_alpn_protos(pointer, protocols, protocols.length);
     const name = (servername || host).replace(/\.$/, '');
     expect(pointer, name);
@@ -163,8 +165,10 @@ function take({ context }: { context: unknown }): number {
   c.SSL_CTX_clear_options(pointer, ssl.SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
   // A peer that ends TCP alone may still be answered; wasTruncated() tells it from one that says close_notify.
   c.SSL_CTX_set_options(pointer, ssl.SSL_OP_NO_RENEGOTIATION | ssl.SSL_OP_IGNORE_UNEXPECTED_EOF);
-  // Node's callback would look into the object that has just been left; OpenSSL has tickets of its own.
+  // Node's callback (the one kind up to 22, the other from 24) would look into the object that has just been left;
+  // OpenSSL has tickets of its own.
   c.SSL_CTX_callback_ctrl(pointer, ssl.SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, 0);
+  c.SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, 0);
   return pointer;
 }
 

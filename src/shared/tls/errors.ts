@@ -19,6 +19,9 @@ export interface TlsFailure {
   readonly ended: boolean;
 }
 
+/** Marks a code that is an errno. */
+const ERR_SYSTEM_FLAG = 0x8000_0000;
+
 let error = 0;
 let errno = 0;
 let code = 0;
@@ -32,6 +35,10 @@ export function keepFailure(o: Openssl, ssl: Pointer, sslError: number): void {
   error = sslError;
   errno = sslError === SSL_ERROR_SYSCALL ? o.errno() : 0;
   code = o.ERR_peek_error(); // the first one is the cause
+  if (code >= ERR_SYSTEM_FLAG) {
+    errno = code - ERR_SYSTEM_FLAG; // OpenSSL 3.5 keeps it there, 3.0 does not
+    code = 0;
+  }
   verified = o.SSL_get_verify_result(ssl);
   o.ERR_clear_error();
 }
@@ -42,10 +49,19 @@ export function lastFailure(): TlsFailure {
   return { errno, reason: ended ? 'the peer ended the connection' : words(), ended };
 }
 
+/** The part of an error's code that is not the library's number. */
+const REASON = 0x7f_ffff;
+/** What the peer's alerts are counted from among the reasons. */
+const ALERTS = 1000;
+
+function nameless(reason: number): string {
+  return reason >= ALERTS && reason < ALERTS + 256 ? `alert number ${reason - ALERTS}` : `error ${reason}`;
+}
+
 function words(): string {
   if (code === 0) return errno === 0 ? 'unknown error' : getSystemErrorName(-errno);
   const o = openssl();
-  const reason = o.ERR_reason_error_string(code) ?? `error ${code.toString(16)}`;
+  const reason = o.ERR_reason_error_string(code) ?? nameless(code & REASON);
   return reason === 'certificate verify failed' && verified !== X509_V_OK
     ? `${reason}: ${o.X509_verify_cert_error_string(verified)}`
     : reason;
