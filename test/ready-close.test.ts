@@ -67,7 +67,7 @@ test('an fd that was closed meanwhile, its number in use again: that one stays o
 
 test('the number in use again, and registered again: the new registration goes on', async () => {
   const { words, open } = gates();
-  const { service, failures } = await start({ handler: GATED, handlerData: words });
+  const { service, messages } = await start({ handler: GATED, handlerData: words });
   const [a, b] = sys.socketpair();
   closing(b);
   await service.register(a, { events: EPOLLOUT, data: 1 });
@@ -78,8 +78,7 @@ test('the number in use again, and registered again: the new registration goes o
   await service.register(stranger, { events: EPOLLIN, data: 2 });
   open(0);
   open(1);
-  await until(() => failures.length === 1, 'an error');
-  expect(failures).toMatchObject([{ error: { code: 'ENOENT', fd: a }, event: { fd: a, data: 1n } }]);
+  await until(() => messages.length === 1, 'the end of the run');
   expect(service.stats().registrations).toBe(1);
   sys.write(stranger, new BigUint64Array([1n]));
   await until(() => Atomics.load(words, 2) === 2, 'a run of the new registration');
@@ -96,8 +95,7 @@ test('unregister() of the main thread comes first: close has nothing to close', 
   open(0);
   open(1);
   await within(unregistered);
-  await until(() => failures.length === 1, 'an error');
-  expect(failures).toMatchObject([{ error: { code: 'ENOENT' }, event: { fd } }]);
+  expect(failures).toEqual([]); // what has ended meanwhile need not be closed
   expect(sys.read(fd, new Uint8Array(8))).toBe(8); // open
 });
 

@@ -88,7 +88,7 @@ test('in the order asked: unregister, register again, from one run', async () =>
   const statements = `ready.unregister(); ready.register(ready.fd, { events: ${IN}, data: 5 });`;
   const { service, messages, failures } = await start({ handler: handler(statements) });
   await service.register(fd, { events: IN, data: 1 });
-  await until(() => service.stats().controlCalls === 4 && service.stats().registrations === 1, 'both requests');
+  await until(() => service.stats().controlCalls === 5 && service.stats().registrations === 1, 'both requests');
   signal(fd);
   await until(() => messages.length === 1, 'a run of the second registration');
   expect({ messages, failures }).toEqual({ messages: [5n], failures: [] });
@@ -100,7 +100,8 @@ test('several modify: the last counts', async () => {
   });
   const fd = eventfd(1);
   await service.register(fd, { events: IN, data: 1 });
-  await until(() => service.stats().controlCalls >= 2 + 48, 'all requests');
+  // The service's own two, this one, and one for all that the run has asked.
+  await until(() => service.stats().controlCalls === 4, 'all requests');
   signal(fd);
   await until(() => messages.length === 1, 'a run');
   expect(messages).toEqual([49n]);
@@ -151,12 +152,15 @@ test('a request for a registration that is gone is an error with its fd, mask an
   ]);
 });
 
-test('unregister, then close: the fd stays open, and an error says that nothing was closed', async () => {
+test('unregister, then close: it has ended by then, and the fd stays open', async () => {
   const fd = eventfd(1);
-  const { service, failures } = await start({ handler: handler('ready.unregister(); ready.close();') });
+  const { service, failures, messages } = await start({
+    handler: handler('ready.unregister(); ready.close(); ready.post("asked");'),
+  });
   await service.register(fd, { events: IN, data: 1 });
-  await until(() => failures.length === 1, 'an error');
-  expect(failures).toMatchObject([{ error: { code: 'ENOENT', fd }, event: { fd, data: 1n } }]);
+  await until(() => messages.length >= 1 && service.stats().registrations === 0, 'the end');
+  await quiet();
+  expect(failures).toEqual([]);
   expect(sys.read(fd, new Uint8Array(8))).toBe(-1); // open, and empty: no EBADF
 });
 

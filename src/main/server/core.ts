@@ -16,7 +16,7 @@ import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../shared/epoll/flags
 import { EBADF, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
 import { decode } from '../../shared/kernel/sockaddr.js';
 import { shutdown } from '../../shared/kernel/sockets.js';
-import { close, eventfd, type Memory, write } from '../../shared/kernel/syscalls.js';
+import { close } from '../../shared/kernel/syscalls.js';
 import { Arena, BLOCK_BYTES } from '../../shared/server/arena.js';
 import * as L from '../../shared/server/layout.js';
 import * as lock from '../../shared/server/lock.js';
@@ -27,6 +27,7 @@ import { releaseContext, TlsContext } from '../../shared/tls/context.js';
 import { freeSession } from '../../shared/tls/session.js';
 import type { Post, ServerTask } from '../../worker/server/thread-setup.js';
 import { Doorbell } from '../service/doorbell.js';
+import type { Registration, ServiceEvent } from '../service/inbox/service-event.js';
 import { onThreadDeath, WaitService } from '../service/service.js';
 import { throwLater } from '../service/uncaught.js';
 import { ANNOUNCED, Book, CLOSED, REGISTERED } from './book.js';
@@ -36,7 +37,6 @@ import type { CheckedServerOptions, ServerTlsOptions } from './options.js';
 import { Recovery } from './recovery.js';
 
 const INTEREST = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-const ONE: Memory = new BigUint64Array([1n]);
 const BOTH = 2;
 /** How long a peer's end is waited for. */
 const LINGER_MS = 10_000;
@@ -71,7 +71,6 @@ export class ServerCore {
   readonly #arena: Arena;
   readonly #book: Book;
   readonly #doorbell: Doorbell;
-  readonly #waker: number;
   readonly #tick: number;
   readonly #recovery: Recovery;
   readonly #received: number[];
@@ -86,6 +85,7 @@ export class ServerCore {
   #isClosing = false;
   #isOver = false;
   #onEmpty: () => void = () => {};
+  #lastDeath: Error | undefined;
 
   /** @throws what node:tls throws for the options; EpollError EMFILE … */
   constructor(options: CheckedServerOptions, sink: ServerSink) {
@@ -99,16 +99,9 @@ export class ServerCore {
     this.#received = new Array<number>(threads).fill(0);
     const waits = [LINGER_MS, idleTimeout, tls === undefined ? 0 : handshakeTimeout].filter(ms => ms > 0);
     this.#tick = Math.max(SHORTEST_TICK, Math.min(LONGEST_TICK, Math.min(...waits) / TICKS));
-    const waker = eventfd(0);
-    if (waker < 0) {
-      this.#context?.close();
-      throw new EpollError(waker, 'eventfd');
-    }
-    this.#waker = waker;
     try {
       this.#doorbell = new Doorbell(() => this.#rung());
     } catch (error) {
-      close(waker);
       this.#context?.close();
       throw error;
     }
@@ -138,26 +131,21 @@ export class ServerCore {
       maxOutput,
       idleTicks: this.#ticks(idleTimeout),
       lingerTicks: this.#ticks(LINGER_MS),
-      concurrency,
       tls: this.#context !== undefined,
       bell: this.#doorbell.bell,
-      waker: this.#waker,
     };
     const service = await WaitService.start({
       handler: new URL('../../worker/server/handler.js', import.meta.url),
       handlerData: task,
       threads,
       resourceLimits,
+      concurrency,
       capacity: Math.min(2 ** 24, maxConnections + 64),
     });
     this.#service = service;
     onThreadDeath(service, index => this.#died(index));
     service.on('message', value => this.#posted(value));
-    service.on('error', (error, event) => {
-      const id = event === undefined || event.fd === this.#waker ? undefined : Number(event.data);
-      this.#emit(() => this.#sink.error(error, id));
-    });
-    await service.register(this.#waker, { events: EPOLLIN | EPOLLET });
+    service.on('error', (error, event) => this.#failed(service, error, event));
     if (place === undefined) return;
     this.#listener = await Listener.open(place, this.#options, (fd, address, bytes) => {
       this.#take(fd, address, bytes, undefined).catch(error => this.#lost(error));
@@ -213,7 +201,8 @@ export class ServerCore {
     this.#accepted++;
     this.#clock ??= setInterval(() => this.#advance(), this.#tick).unref();
     try {
-      await service.register(fd, { events: INTEREST, data: id });
+      const registration = await service.register(fd, { events: INTEREST, data: id });
+      L.storeRegistration(this.#memory.words, slot * L.CONNECTION_WORDS, registration.id);
     } catch (error) {
       this.#accepted--;
       if (pointer !== 0) releaseContext(pointer);
@@ -227,6 +216,8 @@ export class ServerCore {
     this.#book.note(slot, REGISTERED);
     if (pointer === 0) this.#announce(slot);
     this.#look(slot);
+    // What was asked of it before its registration was known.
+    this.#wake(slot);
     return id;
   }
 
@@ -335,7 +326,7 @@ export class ServerCore {
       done(true);
       return;
     }
-    this.#service.unregister(fd).then(
+    this.#service.unregister(this.#registrationOf(slot)).then(
       () => done(true),
       // The kernel knows no such fd: it was closed behind our back, and the number may be another's.
       () => done(this.#isOver),
@@ -371,21 +362,35 @@ export class ServerCore {
     this.#recovery.recover(index, [...this.#book.slots()]);
     const words = this.#memory.threads[index]?.words;
     if (words !== undefined) this.#received[index] = Atomics.load(words, L.POSTED);
-    // It may have been at the waker's event: its registration rests, and the bits that it had taken are lost.
-    this.#service?.modify(this.#waker, { events: EPOLLIN | EPOLLET }).catch(() => {});
-    for (const slot of this.#book.slots()) {
-      this.#wake(slot);
-      this.#look(slot);
-    }
-    Atomics.store(this.#memory.header, L.WOKEN, 1);
-    write(this.#waker, ONE, 8);
+    // It may have reported, and died before it rang.
+    for (const slot of this.#book.slots()) this.#look(slot);
     this.#flushClosings();
   }
 
+  /** What a thread threw, or died of: in the run of `event`'s registration, which rests now. */
+  #failed(service: WaitService, error: Error, event: ServiceEvent | undefined): void {
+    const id = event === undefined ? undefined : Number(event.data);
+    // A thread's death is told once, whatever it had at work.
+    if (error !== this.#lastDeath) this.#emit(() => this.#sink.error(error, id));
+    this.#lastDeath = error;
+    if (event === undefined || id === undefined || this.#book.idAt(L.slotOf(id)) !== id) return;
+    service.modify(event, { events: INTEREST, data: id }).catch(() => {});
+    this.#wake(L.slotOf(id));
+  }
+
+  #registrationOf(slot: number): Registration {
+    const { words } = this.#memory;
+    const base = slot * L.CONNECTION_WORDS;
+    return { fd: words[base + L.FD] ?? -1, id: L.loadRegistration(words, base) };
+  }
+
   #wake(slot: number): void {
-    const { header, wakes } = this.#memory;
-    Atomics.or(wakes, slot >>> 5, 1 << (slot & 31));
-    if (Atomics.exchange(header, L.WOKEN, 1) === 0) write(this.#waker, ONE, 8);
+    if (!this.#book.knows(slot, REGISTERED) || this.#isOver) return;
+    try {
+      this.#service?.wake(this.#registrationOf(slot));
+    } catch {
+      // It has ended, or the service has.
+    }
   }
 
   // ---- the clock -------------------------------------------------------------------------------------------
@@ -554,7 +559,6 @@ export class ServerCore {
     this.#flushClosings();
     this.#context?.close();
     this.#doorbell.close();
-    close(this.#waker);
   }
 
   /** Ends a connection for threads that are no more. */

@@ -1,11 +1,5 @@
-/** What a WaitService emits, and what names a registration. */
-import type { ServiceEvent } from './inbox/consumer.js';
-
-/** One registration of one service; `id` is a safe integer that no other registration of it ever has. */
-export interface Registration {
-  readonly fd: number;
-  readonly id: number;
-}
+/** What a WaitService emits. */
+import type { ServiceEvent } from './inbox/service-event.js';
 
 /** The arguments of a WaitService's listeners. */
 export interface WaitServiceEvents {

@@ -5,7 +5,8 @@
  */
 import { createRequire } from 'node:module';
 import type { KoffiFunc, node as koffiNode } from 'koffi';
-import { EINTR, ENOSYS, EPERM, unavailable } from '../errors.js';
+import { EBADF, EINTR, ENOENT, unavailable } from '../errors.js';
+import { defineUv, EventLoop, type Uv } from './uv.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
@@ -34,6 +35,9 @@ const CLOCK_MONOTONIC = 1;
 const NR_EPOLL_PWAIT2 = 441;
 const NR_PIDFD_OPEN = 434;
 const NR_KCMP = process.arch === 'x64' ? 312 : 272;
+const NR_FSTAT = process.arch === 'x64' ? 5 : 80;
+/** Where st_mode stands in struct stat, in 32-bit words: st_nlink comes before it on x86-64, after it elsewhere. */
+const STAT_MODE = process.arch === 'x64' ? 6 : 4;
 const KCMP_EPOLL_TFD = 7;
 const SIGSET_BYTES = 8;
 const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
@@ -43,6 +47,7 @@ export type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 /** All that is called. */
 export interface Libc {
   readonly koffi: Koffi;
+  readonly uv: Uv | undefined;
   readonly errno: () => number;
   readonly addressOf: (memory: Memory) => bigint;
   readonly epollWait: Call<[epfd: number, events: Memory, max: number, timeout: number]>;
@@ -81,6 +86,7 @@ export interface Libc {
     [nr: number, epfd: number, events: Memory, max: number, timeout: Memory, mask: null, bytes: number]
   >;
   readonly pidfd_open: Call<[nr: number, pid: number, flags: number]>;
+  readonly fstat: Call<[nr: number, fd: number, out: Memory]>;
   readonly kcmp: Call<[nr: number, pid1: number, pid2: number, type: number, fd: number, slot: Memory]>;
 }
 
@@ -128,6 +134,7 @@ function load(from?: string): Libc {
   if (from === undefined && binary !== undefined) pin(koffi, binary);
   return {
     koffi,
+    uv: defineUv(koffi, lib),
     errno: koffi.errno,
     addressOf: koffi.address,
     epollWait: lib.func('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
@@ -165,6 +172,7 @@ function load(from?: string): Libc {
     // Variadic in C; on Linux x64 and arm64 integers and pointers are passed alike either way.
     epoll_pwait2: lib.func('syscall', 'long', ['long', 'int', 'void *', 'int', 'void *', 'void *', 'size_t']),
     pidfd_open: lib.func('syscall', 'long', ['long', 'int', 'uint']),
+    fstat: lib.func('syscall', 'long', ['long', 'int', 'void *']),
     kcmp: lib.func('syscall', 'long', ['long', 'int', 'int', 'int', 'ulong', 'void *']),
   };
 }
@@ -262,8 +270,24 @@ export function isRegisteredFile(epfd: number, fd: number): boolean {
     if (order === 0) return true;
     if (order > 0) continue;
     const code = failure();
-    return code === -EPERM || code === -ENOSYS;
+    return code !== -ENOENT && code !== -EBADF;
   }
+}
+
+/** Whether kcmp(2) tells. It may not be built in, and sandboxes refuse it. @param fd registered with `epfd` */
+export function knowsRegisteredFiles(epfd: number, fd: number): boolean {
+  watched.set([epfd, fd, 0]);
+  return libc().kcmp(NR_KCMP, process.pid, process.pid, KCMP_EPOLL_TFD, fd, watched) >= 0;
+}
+
+/**
+ * fstat(2): the mode, or the negative errno.
+ *
+ * @param out at least 144 bytes; the device comes first, then the inode, 64 bits each
+ */
+export function fileOf(fd: number, out: Int32Array): number {
+  const c = libc();
+  return c.fstat(NR_FSTAT, fd, out) < 0 ? failure() : (out[STAT_MODE] ?? 0);
 }
 
 /** poll(2) that only looks. @param fds `count` struct pollfd: int32 fd, int16 events, int16 revents */
@@ -377,6 +401,12 @@ export function close(fd: number): number {
 /** Lets whatever else is ready to run on this core run first; comes back at once where there is nothing. */
 export function yieldCore(): void {
   libc().sched_yield();
+}
+
+/** This thread's event loop, to be asked for once; undefined where it cannot be looked into. */
+export function eventLoop(): EventLoop | undefined {
+  const { uv } = libc();
+  return uv && EventLoop.open(uv);
 }
 
 /** Watches `fd` for reading on this thread's event loop; the handle must be closed before the loop ends. */

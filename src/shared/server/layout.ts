@@ -15,8 +15,6 @@ export const TICK = 1;
 export const TOP = 2;
 /** 1 while a ring of the main thread's bell is on its way. */
 export const RUNG = 3;
-/** 1 while the threads are to look at WAKES. */
-export const WOKEN = 4;
 const HEADER_WORDS = 16;
 
 // ---- a thread --------------------------------------------------------------------------------------------
@@ -75,7 +73,7 @@ export const CONTEXT = 30;
 export const EPOCH = 32;
 /** 1 once `state` was asked for. */
 export const STATE_USED = 33;
-/** The registration's id with the service, in two halves. */
+/** The registration's id with the service, in two halves; the higher has KNOWN set once both are there. */
 export const REGISTRATION = 34;
 /** The peer's struct sockaddr: its bytes, and how many. */
 export const ADDRESS = 36;
@@ -169,9 +167,8 @@ function wordsAt(threads: number, slots: number) {
   const connectionsAt = threadsAt + threads * THREAD_WORDS;
   const bits = Math.ceil(slots / 32);
   const dirtyAt = connectionsAt + slots * CONNECTION_WORDS;
-  const wakesAt = dirtyAt + bits;
-  const slotsAt = wakesAt + bits;
-  return { threadsAt, connectionsAt, bits, dirtyAt, wakesAt, slotsAt, end: slotsAt + MOST_MAPPED_FDS };
+  const slotsAt = dirtyAt + bits;
+  return { threadsAt, connectionsAt, bits, dirtyAt, slotsAt, end: slotsAt + MOST_MAPPED_FDS };
 }
 
 /** The same memory, as both sides use it. */
@@ -181,8 +178,6 @@ export interface ServerMemory {
   readonly words: Int32Array;
   /** A bit for each slot with a REPORT. */
   readonly dirty: Int32Array;
-  /** A bit for each slot that is to have a run. */
-  readonly wakes: Int32Array;
   /** Slot + 1 of each fd below 2^20. */
   readonly slotOfFd: Int32Array;
   readonly threads: readonly ThreadMemory[];
@@ -201,7 +196,6 @@ export function memoryOf(plan: ServerPlan): ServerMemory {
     header: view(0, HEADER_WORDS),
     words: view(at.connectionsAt, slots * CONNECTION_WORDS),
     dirty: view(at.dirtyAt, at.bits),
-    wakes: view(at.wakesAt, at.bits),
     slotOfFd: view(at.slotsAt, MOST_MAPPED_FDS),
     threads: Array.from({ length: threads }, (_, index) => {
       const from = at.threadsAt + index * THREAD_WORDS;
@@ -225,6 +219,20 @@ export function slotOf(id: number): number {
 
 export function generationOf(id: number): number {
   return Math.floor(id / SLOTS);
+}
+
+const KNOWN = 0x8000_0000;
+
+/** Tells the registration's id, whoever knows it first. */
+export function storeRegistration(words: Int32Array, base: number, id: number): void {
+  words[base + REGISTRATION] = id % 2 ** 32;
+  Atomics.store(words, base + REGISTRATION + 1, Math.floor(id / 2 ** 32) | KNOWN);
+}
+
+/** -1: not known yet. */
+export function loadRegistration(words: Int32Array, base: number): number {
+  const high = Atomics.load(words, base + REGISTRATION + 1);
+  return high === 0 ? -1 : (high & ~KNOWN) * 2 ** 32 + ((words[base + REGISTRATION] ?? 0) >>> 0);
 }
 
 /** A pointer, or another whole number below 2^53, in two words. */

@@ -8,7 +8,7 @@ import * as lock from '../../shared/server/lock.js';
 import * as mailbox from '../../shared/server/mailbox.js';
 import type { PackedError } from '../../shared/service/error-transfer.js';
 import { alpnOf, peerCertificateOf, servernameOf } from '../../shared/tls/agreed.js';
-import type { HandlerThread } from '../service/handler.js';
+import type { ThreadServices } from '../service/handler.js';
 import type { ConnectionTls } from './connection.js';
 import type { Host } from './live-connection.js';
 import type { Framing } from './protocols/protocol.js';
@@ -57,7 +57,7 @@ export class Correspondence implements Host {
   readonly #arena: Arena;
   readonly #wire: Wire;
   readonly #senders: Senders;
-  readonly #thread: HandlerThread;
+  readonly #thread: ThreadServices;
   readonly #wake: WakeThread;
   readonly #owner: number;
   /** Whose run this thread is in. */
@@ -70,7 +70,7 @@ export class Correspondence implements Host {
     arena: Arena,
     wire: Wire,
     senders: Senders,
-    thread: HandlerThread,
+    thread: ThreadServices,
     wake: WakeThread,
   ) {
     this.#task = task;

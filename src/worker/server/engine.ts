@@ -32,7 +32,7 @@ import { report } from '../../shared/server/report.js';
 import { packError } from '../../shared/service/error-transfer.js';
 import { releaseContext } from '../../shared/tls/context.js';
 import * as tls from '../../shared/tls/session.js';
-import type { HandlerThread } from '../service/handler.js';
+import type { ThreadServices } from '../service/handler.js';
 import type { Connection } from './connection.js';
 import { Correspondence } from './correspondence.js';
 import { LiveConnection } from './live-connection.js';
@@ -40,7 +40,7 @@ import type { LoadedModule } from './module.js';
 import { Promises } from './promises.js';
 import { OutOfMemory, Reader, TooLong } from './reader.js';
 import { Senders } from './senders.js';
-import type { ServerTask, WakeThread } from './thread-setup.js';
+import type { ServerTask } from './thread-setup.js';
 import { AT_END, BROKEN, NOTHING, Wire } from './wire.js';
 
 const INPUT_EVENTS = EPOLLIN | EPOLLRDHUP | EPOLLERR | EPOLLHUP;
@@ -82,10 +82,8 @@ export class Engine {
   #handled = 0;
   #began = 0;
   #again = false;
-  /** Whether this run has left a promise pending. */
-  #awaits = false;
 
-  constructor(task: ServerTask, module: LoadedModule, thread: HandlerThread, wake: WakeThread) {
+  constructor(task: ServerTask, module: LoadedModule, thread: ThreadServices) {
     const { plan, maxMessage, maxOutput } = task;
     const memory = L.memoryOf(plan);
     const arena = new Arena(plan.arena);
@@ -97,6 +95,11 @@ export class Engine {
     this.#counts = memory.threads[index]?.counts ?? new Float64Array(8);
     this.#owner = index + 1;
     this.#module = module;
+    const wake = (to: number): void => {
+      const id = L.loadRegistration(memory.words, to * L.CONNECTION_WORDS);
+      // Not known yet: its first run is still to come.
+      if (id >= 0) thread.wake(id);
+    };
     this.#wake = wake;
     this.#wire = new Wire({ memory, counts: this.#counts, arena, maxOutput });
     this.#senders = new Senders({ memory, arena, wire: this.#wire, index, maxOutput, wake });
@@ -104,7 +107,7 @@ export class Engine {
     const framer = frame && ((input: Buffer, seen: number) => length(frame(input, seen, this.#current())));
     this.#reader = new Reader(memory.words, arena, this.#wire, framer, maxMessage);
     this.#correspondence = new Correspondence(task, memory, arena, this.#wire, this.#senders, thread, wake);
-    this.#promises = new Promises(memory, index, task.concurrency, module.hooks, {
+    this.#promises = new Promises(memory, thread, module.hooks, {
       settled: (slot, failed, error) => this.#settled(slot, failed, error),
     });
   }
@@ -114,20 +117,17 @@ export class Engine {
     return this.#framed;
   }
 
-  /**
-   * One run. @param events the mask that the kernel gave, 0 if it was woken
-   * @returns what the thread is to wait for before it takes another run
-   */
-  visit(slot: number, events: number): Promise<void> | undefined {
+  /** One run. @param registration its id with the service @param events the mask that the kernel gave, 0 if it was woken */
+  visit(slot: number, registration: number, events: number): void {
     const words = this.#words;
     const base = slot * L.CONNECTION_WORDS;
     const generation = Atomics.load(words, base + L.GENERATION);
-    if (generation === 0) return undefined;
+    if (generation === 0) return;
+    if (L.loadRegistration(words, base) < 0) L.storeRegistration(words, base, registration);
     if (events !== 0) Atomics.or(words, base + L.EVENTS, events);
-    if (lock.take(words, base, generation, this.#owner, lock.RUN, true) !== lock.TAKEN) return undefined;
+    if (lock.take(words, base, generation, this.#owner, lock.RUN, true) !== lock.TAKEN) return;
     this.#correspondence.enter(slot, generation);
     this.#again = false;
-    this.#awaits = false;
     try {
       this.#run(base, slot, generation);
     } catch (error) {
@@ -136,12 +136,6 @@ export class Engine {
     this.#correspondence.leave();
     this.#senders.letGo(base, slot, generation);
     if (this.#again) this.#wake(slot);
-    return this.#awaits ? this.#promises.room() : undefined;
-  }
-
-  /** Whether as many promises are pending in this thread as may be. */
-  get isFull(): boolean {
-    return this.#promises.isFull;
   }
 
   /** This thread's object of a connection. */
@@ -390,7 +384,6 @@ export class Engine {
     try {
       result = handle(message, connection);
       if (isThenable(result)) {
-        this.#awaits = true;
         this.#promises.add(slot, connection, message, result, this.#reader.lent);
         return false;
       }

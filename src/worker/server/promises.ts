@@ -1,8 +1,9 @@
 /**
  * Handlers' promises that are pending in this thread. A connection's AWAIT names the thread for as long as its promise is; its next
- * message waits, and nothing else does.
+ * message waits, and nothing else does: not its run, so that others send to it and its end is noticed. The service counts them.
  */
 import * as L from '../../shared/server/layout.js';
+import type { ThreadServices } from '../service/handler.js';
 import type { Connection } from './connection.js';
 import type { ProtocolHooks } from './protocols/protocol.js';
 import type { Reader } from './reader.js';
@@ -27,7 +28,7 @@ export interface PromiseSink {
 export class Promises {
   readonly #words: Int32Array;
   readonly #owner: number;
-  readonly #most: number;
+  readonly #thread: ThreadServices;
   readonly #hooks: ProtocolHooks<unknown>;
   readonly #sink: PromiseSink;
   readonly #pending = new Set<Pending>();
@@ -35,15 +36,11 @@ export class Promises {
   #borrower: Pending | undefined;
   #reader: Reader | undefined;
   #timer: NodeJS.Timeout | undefined;
-  /** For the run that waits until there is room. */
-  #room: Promise<void> | undefined;
-  #makeRoom: () => void = () => {};
-  #turn: Promise<void> | undefined;
 
-  constructor(memory: L.ServerMemory, index: number, most: number, hooks: ProtocolHooks<unknown>, sink: PromiseSink) {
+  constructor(memory: L.ServerMemory, thread: ThreadServices, hooks: ProtocolHooks<unknown>, sink: PromiseSink) {
     this.#words = memory.words;
-    this.#owner = index + 1;
-    this.#most = most;
+    this.#owner = thread.index + 1;
+    this.#thread = thread;
     this.#hooks = hooks;
     this.#sink = sink;
   }
@@ -53,6 +50,7 @@ export class Promises {
     const pending: Pending = { slot, connection, message, buffer: undefined, wasTold: false };
     Atomics.store(this.#words, slot * L.CONNECTION_WORDS + L.AWAIT, this.#owner);
     this.#pending.add(pending);
+    this.#thread.hold();
     if (lent) this.#borrower = pending;
     if (this.#hooks.gone !== undefined) this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
     Promise.resolve(promise).then(
@@ -83,8 +81,7 @@ export class Promises {
       this.#timer = undefined;
     }
     this.#sink.settled(pending.slot, isFailed, why);
-    this.#room = undefined;
-    this.#makeRoom();
+    this.#thread.release();
   }
 
   /** Tells handlers whose connections have ended. */
@@ -99,26 +96,5 @@ export class Promises {
         // The package's own; its handler hears of it by its promise.
       }
     }
-  }
-
-  get isFull(): boolean {
-    return this.#pending.size >= this.#most;
-  }
-
-  /** When the thread may take another run: as soon as there is room for one more promise, and its event loop had a turn. */
-  room(): Promise<void> {
-    if (this.isFull) {
-      this.#room ??= new Promise(resolve => {
-        this.#makeRoom = resolve;
-      });
-      return this.#room;
-    }
-    this.#turn ??= new Promise(resolve => {
-      setImmediate(() => {
-        this.#turn = undefined;
-        resolve();
-      });
-    });
-    return this.#turn;
   }
 }

@@ -13,12 +13,9 @@ export interface ServerTask {
   /** In ticks; 0: never. */
   readonly idleTicks: number;
   readonly lingerTicks: number;
-  readonly concurrency: number;
   readonly tls: boolean;
   /** What the main thread is woken by. */
   readonly bell: number;
-  /** The eventfd that makes a thread look at WAKES. */
-  readonly waker: number;
 }
 
 /** What a thread posts: of which connection, and what. */

@@ -11,18 +11,28 @@ export interface HandlerModule {
   setup?(handlerData: unknown): void | Promise<void>;
 }
 
-/** What a module of the package's own is given in each thread: its setupThread() is called instead of setup(). @internal */
-export interface HandlerThread {
-  /** 0 to threads - 1; a thread that takes a dead one's place has its index. */
+/** What a thread offers to modules of the package itself, in any run and between runs. */
+export interface ThreadServices {
+  /** The thread's number, from 0. */
   readonly index: number;
-  /** One more run of a registration, by its id; at any time. */
+  /** One more run of that registration, as ready.wake(). */
   wake(id: number): void;
-  /** As Ready's; at any time. @throws DataCloneError */
+  /** As ready.post(). */
   post(value: unknown): void;
+  /**
+   * A promise is pending that no registration is held for: it counts for `concurrency`, and the event loop is served for it,
+   * until release().
+   */
+  hold(): void;
+  release(): void;
 }
 
-/** Imports the module and runs its setup. @param url as for import() */
-export async function loadHandler(url: string, handlerData: unknown, thread: () => HandlerThread): Promise<Handler> {
+/**
+ * Imports the module and runs its setup. A module of the package itself may have `setupThread` instead.
+ *
+ * @param url as for import()
+ */
+export async function loadHandler(url: string, handlerData: unknown, thread: ThreadServices): Promise<Handler> {
   const imported: unknown = await import(url);
   const outer = member(imported, 'default');
   // CommonJS, compiled from TypeScript or not: its exports are import()'s default.
@@ -30,7 +40,7 @@ export async function loadHandler(url: string, handlerData: unknown, thread: () 
   if (!isHandler(handler)) throw invalidType('the default export of the handler module', 'a function', handler);
   const setupThread = member(holder, 'setupThread');
   if (typeof setupThread === 'function') {
-    await setupThread.call(holder, handlerData, thread());
+    await setupThread.call(holder, handlerData, thread);
     return handler;
   }
   const setup = member(holder, 'setup') ?? member(handler, 'setup');
