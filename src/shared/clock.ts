@@ -12,3 +12,11 @@ export function deadlineAfter(timeout: number): number {
 export function remaining(deadline: number): number {
   return deadline < 0 ? -1 : Math.max(0, deadline - now());
 }
+
+/** The clock of a worker may begin anew: what threads tell each other counts from here. */
+const origin = performance.timeOrigin;
+
+/** A moment in whole milliseconds as threads tell each other: an int32 that wraps, for differences. */
+export function sharedTime(moment: number): number {
+  return (moment + origin) | 0;
+}

@@ -4,14 +4,16 @@
  */
 import { setImmediate } from 'node:timers';
 import { EpollError } from '../../shared/errors.js';
-import * as claims from '../../shared/service/claim.js';
+import { knowsRegisteredFiles } from '../../shared/kernel/syscalls.js';
+import { Files } from '../../shared/service/files.js';
 import * as L from '../../shared/service/layout.js';
+import { Waking } from '../../shared/service/waking.js';
 import { addExitHook, removeExitHook } from './exit-hook.js';
 import { Intake, type Sink } from './inbox/intake.js';
 import type { CheckedOptions } from './options.js';
 import { Registry } from './registry/registry.js';
 import { Resources } from './resources.js';
-import { recover, releasePeers } from './threads/recovery.js';
+import { recover } from './threads/recovery.js';
 import { ThreadPool } from './threads/thread-pool.js';
 import { throwLater } from './uncaught.js';
 
@@ -20,6 +22,7 @@ export class Core {
   readonly intake: Intake;
   readonly resources: Resources;
   readonly pool: ThreadPool;
+  readonly #waking: Waking;
   readonly #sink: Sink;
   readonly #header: Int32Array;
   readonly #hasHandler: boolean;
@@ -33,26 +36,33 @@ export class Core {
     this.#header = L.headerOf(plan);
     this.#hasHandler = handler !== undefined;
     this.resources = new Resources(() => this.#rung());
-    const { epfd, exitFd, doorbell } = this.resources;
-    this.registry = new Registry(plan, capacity, epfd, exitFd);
+    const { epfd, exitFd, wakeFd, doorbell } = this.resources;
+    const files = new Files(plan, epfd, 1);
+    this.#waking = new Waking(plan, wakeFd);
+    const waking = this.#waking;
+    this.registry = new Registry({ plan, capacity, epfd, exitFd, wakeFd, files, waking });
     this.intake = new Intake({
       plan,
       capacity,
       registry: this.registry,
+      files,
+      waking,
       sink,
       epfd: this.#hasHandler ? undefined : epfd,
       portOf: index => this.pool.portOf(index),
       again: () => this.#ring(),
       afterTurn: call => this.#afterTurn(call),
     });
-    const code = this.registry.addExit();
+    const code = this.registry.addOwn();
     if (code < 0) {
       this.resources.close();
       throw new EpollError(code, 'epoll_ctl', exitFd);
     }
+    this.#header[L.KCMP] = knowsRegisteredFiles(epfd, exitFd) ? 1 : 0;
     this.pool = new ThreadPool({
       plan,
       epfd,
+      wakeFd,
       bell: doorbell.bell,
       handler,
       handlerData,
@@ -114,30 +124,18 @@ export class Core {
         throwLater(thrown);
       }
     };
-    this.intake.takeRest(index, this.#hasHandler, guarded);
-    releasePeers(
-      this.intake.links.map(link => link.memory),
-      index,
+    // What it had asked for, and what others had by now.
+    this.intake.catchUp();
+    const interrupted = recover(this.registry, this.#waking, memory, index + 1, (slot, generation) =>
+      this.intake.isOnItsWay(slot, generation),
     );
-    const interrupted = recover(this.registry, memory, index + 1, (slot, generation) =>
-      this.#recovered(slot, generation),
-    );
-    guarded(() => this.#sink.error(error, interrupted));
+    this.intake.settle(index, interrupted[0], guarded);
+    guarded(() => this.#sink.error(error, interrupted[0]));
+    for (const event of interrupted.slice(1)) guarded(() => this.#sink.error(error, event));
     // It may have died before it rang for what it had put in its ring, or with its hand on the bell: nobody else would ring.
     Atomics.store(this.#header, L.DOORBELL, 0);
     if (this.#onEnded === undefined || !this.pool.ended) this.intake.drainSoon();
     this.#checkEnded();
-  }
-
-  /** An event that a dead thread had in hand. */
-  #recovered(slot: number, generation: number): void {
-    const { table } = this.registry;
-    if (!this.#hasHandler && table.isCurrent(slot, generation) && !this.intake.isOnItsWay(slot, generation)) {
-      // Claimed for the main thread, and never put in the ring.
-      claims.seize(table.words, table.claimAt(slot), generation, claims.MAIN, claims.NOBODY);
-      claims.wake(table.words, table.claimAt(slot), generation);
-    }
-    this.intake.rearm(slot, generation);
   }
 
   // ---- the end --------------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ export interface WaitServiceOptions {
   capacity?: number;
   /** Most events that one thread takes at once, 1 to 65,536; the service takes fewer when handlers are slow. Default 64. */
   batch?: number;
+  /** Most runs of one thread whose promises are pending at a time, 1 to 65,536; default 64. 1: a thread waits for each. */
+  concurrency?: number;
   resourceLimits?: ResourceLimits;
 }
 
@@ -35,6 +37,7 @@ export interface CheckedOptions {
 const MOST_THREADS = 254;
 const MOST_SLOTS = 2 ** 24;
 const MOST_BATCH = 65_536;
+const MOST_CONCURRENCY = 65_536;
 /** A typed array holds at most this much. */
 const MOST_STATE = 2 ** 32 - 1;
 
@@ -47,21 +50,23 @@ export function checkServiceOptions(given: WaitServiceOptions): CheckedOptions {
     capacity: givenCapacity = 65_536,
     batch: givenBatch = 64,
     stateBytes: givenStateBytes = 0,
+    concurrency: givenConcurrency = 64,
   } = given;
   const threads = integer(givenThreads, 'threads', 1, MOST_THREADS);
   const capacity = integer(givenCapacity, 'capacity', 1, MOST_SLOTS);
   const batch = integer(givenBatch, 'batch', 1, MOST_BATCH);
   const stateBytes = integer(givenStateBytes, 'stateBytes', 0, MOST_STATE);
+  const concurrency = integer(givenConcurrency, 'concurrency', 1, MOST_CONCURRENCY);
   const handler = handlerUrl(given.handler);
   const resourceLimits = checkLimits(given.resourceLimits);
   // Threads that are replaced later get what was given now.
   const handlerData: unknown = structuredClone(given.handlerData);
-  return { plan: plan(threads, capacity, batch, stateBytes), capacity, handler, handlerData, resourceLimits };
+  return { plan: plan(threads, capacity, batch, stateBytes, concurrency), capacity, handler, handlerData, resourceLimits };
 }
 
-function plan(threads: number, capacity: number, batch: number, stateBytes: number): Plan {
+function plan(threads: number, capacity: number, batch: number, stateBytes: number, concurrency: number): Plan {
   try {
-    const made = createPlan(threads, capacity, batch, stateBytes);
+    const made = createPlan(threads, capacity, batch, stateBytes, concurrency);
     if (made.state.byteLength <= MOST_STATE) return made;
   } catch {
     // More than the machine, or JavaScript, can hold.

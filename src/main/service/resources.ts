@@ -1,4 +1,4 @@
-/** The fds of one service: the epoll instance, the eventfd that wakes every thread for good, and the doorbell. */
+/** The fds of one service: the epoll instance, the eventfds that wake every thread for good and one for a moment, and the doorbell. */
 import { EpollError } from '../../shared/errors.js';
 import { close, epollCreate, eventfd, type Memory, write } from '../../shared/kernel/syscalls.js';
 import { Doorbell } from './doorbell.js';
@@ -8,6 +8,7 @@ const ONE: Memory = new BigUint64Array([1n]);
 export class Resources {
   readonly epfd: number;
   readonly exitFd: number;
+  readonly wakeFd: number;
   readonly doorbell: Doorbell;
 
   /** @throws EpollError EMFILE, ENFILE, ENOMEM, with nothing left open */
@@ -21,6 +22,7 @@ export class Resources {
     try {
       this.epfd = open(epollCreate(), 'epoll_create1');
       this.exitFd = open(eventfd(0), 'eventfd');
+      this.wakeFd = open(eventfd(0), 'eventfd');
       this.doorbell = new Doorbell(onRing);
     } catch (error) {
       for (const fd of opened) close(fd);
@@ -37,5 +39,6 @@ export class Resources {
     this.doorbell.close();
     close(this.epfd);
     close(this.exitFd);
+    close(this.wakeFd);
   }
 }

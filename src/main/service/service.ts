@@ -8,7 +8,7 @@ import { EPOLLEXCLUSIVE } from '../../shared/epoll/flags.js';
 import { EBADF, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
 import { requireLinux } from '../../shared/kernel/syscalls.js';
 import type { Core } from './core.js';
-import type { ServiceEvent } from './inbox/consumer.js';
+import type { Registration, ServiceEvent } from './inbox/service-event.js';
 import type { Sink } from './inbox/intake.js';
 import { EventIteration } from './inbox/iteration.js';
 import { type CheckedOptions, checkServiceOptions, type WaitServiceOptions } from './options.js';

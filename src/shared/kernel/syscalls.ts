@@ -5,7 +5,7 @@
  */
 import { createRequire } from 'node:module';
 import type { KoffiFunc, node as koffiNode } from 'koffi';
-import { EINTR, ENOSYS, EPERM, unavailable } from '../errors.js';
+import { EBADF, EINTR, ENOENT, unavailable } from '../errors.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
@@ -37,6 +37,9 @@ const SOCK_DGRAM = 2;
 const CLOCK_MONOTONIC = 1;
 const NR_EPOLL_PWAIT2 = 441;
 const NR_KCMP = process.arch === 'x64' ? 312 : 272;
+const NR_FSTAT = process.arch === 'x64' ? 5 : 80;
+/** Where st_mode stands in struct stat, in 32-bit words: st_nlink comes before it on x86-64, after it elsewhere. */
+const STAT_MODE = process.arch === 'x64' ? 6 : 4;
 const KCMP_EPOLL_TFD = 7;
 const SIGSET_BYTES = 8;
 const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
@@ -71,6 +74,7 @@ interface Libc {
   readonly epoll_pwait2: Call<
     [nr: number, epfd: number, events: Memory, max: number, timeout: Memory, mask: null, bytes: number]
   >;
+  readonly fstat: Call<[nr: number, fd: number, out: Memory]>;
   readonly kcmp: Call<[nr: number, pid1: number, pid2: number, type: number, fd: number, slot: Memory]>;
 }
 
@@ -137,6 +141,7 @@ function load(from?: string): Libc {
     sched_yield: lib.func('sched_yield', 'int', []),
     // Variadic in C; on Linux x64 and arm64 integers and pointers are passed alike either way.
     epoll_pwait2: lib.func('syscall', 'long', ['long', 'int', 'void *', 'int', 'void *', 'void *', 'size_t']),
+    fstat: lib.func('syscall', 'long', ['long', 'int', 'void *']),
     kcmp: lib.func('syscall', 'long', ['long', 'int', 'int', 'int', 'ulong', 'void *']),
   };
 }
@@ -234,8 +239,25 @@ export function isRegisteredFile(epfd: number, fd: number): boolean {
     if (order === 0) return true;
     if (order > 0) continue;
     const code = failure();
-    return code === -EPERM || code === -ENOSYS;
+    return code !== -ENOENT && code !== -EBADF;
   }
+}
+
+/** Whether kcmp(2) tells. It may not be built in, and sandboxes refuse it. @param fd registered with `epfd` */
+export function knowsRegisteredFiles(epfd: number, fd: number): boolean {
+  watched.set([epfd, fd, 0]);
+  return libc().kcmp(NR_KCMP, process.pid, process.pid, KCMP_EPOLL_TFD, fd, watched) >= 0;
+}
+
+/**
+ * fstat(2): the mode, or the negative errno.
+ *
+ * @param out at least 144 bytes; the device comes first, then the inode, 64 bits each
+ */
+export function fileOf(fd: number, out: BigUint64Array): number {
+  const c = libc();
+  if (c.fstat(NR_FSTAT, fd, out) < 0) return failure();
+  return new Uint32Array(out.buffer, out.byteOffset, STAT_MODE + 1)[STAT_MODE] ?? 0;
 }
 
 /** poll(2) that only looks. @param fds `count` struct pollfd: int32 fd, int16 events, int16 revents */

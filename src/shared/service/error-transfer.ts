@@ -88,3 +88,9 @@ function cloneable(read: () => unknown): { is: unknown } | undefined {
     return undefined;
   }
 }
+
+/** What goes through a thread's port to the main thread. */
+export type Parcel =
+  | { readonly post: unknown }
+  /** What a handler threw. */
+  | { readonly error: PackedError };

@@ -1,58 +1,93 @@
 /** Where everything stands in the memory that the threads of one service share. All counts are in 32-bit words. */
 import { DATA_HIGH, DATA_LOW, EVENT_WORDS } from '../kernel/syscalls.js';
+import { queueWords } from './run-queue.js';
 
 // ---- the header ---------------------------------------------------------------------------------------
 /** Set once: no further handler is to start. */
 export const STOP = 0;
 /** 1 while a wake-up of the main thread is on its way. */
 export const DOORBELL = 1;
-/** Values of ready.post() that the main thread has not taken yet. */
-export const POSTS = 2;
-/** Threads that are blocked in epoll_wait: a hint, for those that have more in hand than they should. */
-export const IDLE = 3;
-/** 1 while the main thread takes what is ready itself: threads without a handler sleep on this word (main/stand-in.ts). */
+/** 1: kcmp(2) tells whether an fd still is the file that was registered; 0: only the kernel's own events do. */
+export const KCMP = 2;
+/** The main thread has taken values of ready.post(): threads that wait for room sleep on this word. */
+export const POSTS = 3;
+/** 1 while the main thread takes what is ready itself: threads without a handler sleep on this word (inbox/stand-in.ts). */
 export const AWAKE = 4;
-/** Threads that stay out of epoll_wait for a moment (worker/wait-loop.ts); one that dies in it is counted for ever. */
-export const DOZING = 5;
-const HEADER_WORDS = 16;
+/** Threads that are blocked in epoll_wait, at least: one that dies there is counted for ever. */
+export const IDLE = 16;
+/** Threads that stay out of epoll_wait for a moment; one that dies in it is counted for ever. */
+export const DOZING = 17;
+/** When a thread last looked after its peers (sharedTime). */
+export const WATCHED = 18;
+/** The run queue: where the next search begins. */
+export const CURSOR = 32;
+const HEADER_WORDS = 64;
 
-// ---- a slot: what the service knows of one registration -----------------------------------------------
-export const SLOT_WORDS = 8;
+// ---- a slot: what the service knows of one registration: 64 bytes, a cache line ---------------------------
+export const SLOT_WORDS = 16;
 export const CLAIM = 0;
-export const GENERATION = 1;
-export const FD = 2;
+/** What the kernel carries with each event: changes with every registration and every modify(). */
+export const STAMP = 1;
+/** Changes with every registration. */
+export const GENERATION = 2;
+export const FD = 3;
 /** The caller's mask. */
-export const INTEREST = 3;
-export const LOW = 4;
-export const HIGH = 5;
+export const INTEREST = 4;
+export const LOW = 5;
+export const HIGH = 6;
 /** Odd while modify() changes INTEREST, LOW and HIGH. */
-export const SEQUENCE = 6;
+export const SEQUENCE = 7;
 /** Of a free slot: the next free one. */
-export const NEXT = 7;
+export const NEXT = 8;
+/** While its handler runs, or its promise is pending: BEGUN, and the mask that it was given. */
+export const RUNNING = 9;
+/** Whether its file's poll takes what it tells: 0, or one of shared/service/kind.ts. */
+export const KIND = 10;
+/** 1: its state was looked at, and is to be zeroed for the next registration. */
+export const TOUCHED = 11;
+/** Without kcmp: the file that was registered. */
+export const INODE = 12;
+export const DEVICE = 13;
 
-/** The slot number (as int32) that the kernel carries for the service's own eventfd. */
+export const BEGUN = 0x8000_0000 | 0;
+
+/** The slot number (as int32) that the kernel carries for the service's own eventfds: the one that ends all waits … */
 export const EXIT_SLOT = -1;
+/** … and the one that has a thread look at the run queue. */
+export const WAKE_SLOT = -2;
 
 /**
  * How many slots there are beyond the capacity. Slots are reused in turn, so this many registrations come and go before
- * one is used again: a claim that was read, and then slept through 2^10 times that many, would be needed to mistake one
- * generation for another.
+ * one is used again, and an event of an old one that is met late finds another stamp.
  */
 const SLACK = 1024;
+
+/** An id is a slot and a generation in one number, below 2^53. */
+const SLOT_SPAN = 2 ** 24;
+const GENERATION_SPAN = 2 ** 29;
+
+/** The id of a registration: a safe integer that no other one of the service has. */
+export function idOf(slot: number, generation: number): number {
+  return (generation & (GENERATION_SPAN - 1)) * SLOT_SPAN + slot;
+}
+
+/** The slot of that registration, whatever has it by now. */
+export function slotOf(id: number): number {
+  return id % SLOT_SPAN;
+}
 
 // ---- a thread -----------------------------------------------------------------------------------------
 /** One of the PHASE_ values below. */
 export const PHASE = 0;
 export const THREAD_ID = 1;
-/** What the thread is at: one of the AT_ values, and of which slot, generation and mask. */
-export const AT = 2;
-export const AT_SLOT = 3;
-export const AT_GENERATION = 4;
-export const AT_MASK = 5;
-/** Goes up with every run of a handler: a peer sees by it whether the thread is stuck in one. */
-export const RUNS = 6;
-/** How many values of ready.post() this thread has sent. */
-export const POSTED = 7;
+/** Goes up with every run of a handler: a peer sees by it whether the thread gets on. */
+export const RUNS = 2;
+/** How many values of ready.post() this thread has sent, and how many of them were taken. */
+export const POSTED = 3;
+export const TAKEN = 4;
+/** The slot + 1 that it is taking, giving to the main thread, or letting go of; what it took from there. */
+export const HAND = 5;
+export const HAND_DUE = 6;
 /** Ring: what the main thread has taken. */
 export const HEAD = 16;
 /** Ring: 1 while the thread waits for room. */
@@ -74,14 +109,6 @@ export const PHASE_WAITING = 3;
 export const PHASE_ENDED = 4;
 /** Told not to begin. */
 export const PHASE_FORBIDDEN = 5;
-
-export const AT_NOTHING = 0;
-/** An event in hand, not yet given to a handler (or to the ring). */
-export const AT_EVENT = 1;
-/** In a handler. */
-export const AT_RUN = 2;
-/** In a handler, while the peer with this number less AT_PEER takes over what else it has in hand. */
-export const AT_PEER = 16;
 
 /** The Float64 fields of a thread's statistics. */
 export const WAITS = 0;
@@ -111,14 +138,12 @@ export const REGISTER = 2;
 export const MODIFY = 3;
 export const UNREGISTER = 4;
 export const CLOSE = 5;
-/** Have the kernel look at the fd again, so that any thread can take it. */
-export const REARM = 6;
-/** A slot that was being unregistered was let go. */
-export const RELEASED = 7;
+/** A slot was let go that is to be unregistered, or whose handler has asked for something: all of that is before this. */
+export const RELEASED = 6;
 /** The next message in the thread's port: a value of ready.post(). */
-export const POST = 8;
+export const POST = 7;
 /** The next message in the thread's port: what a handler threw. */
-export const ERROR = 9;
+export const ERROR = 8;
 
 /** What both sides must know to find their way. */
 export interface Plan {
@@ -129,20 +154,17 @@ export interface Plan {
   readonly slots: number;
   readonly batch: number;
   readonly stateBytes: number;
+  /** Most runs of one thread whose promises are pending. */
+  readonly concurrency: number;
 }
 
-/** Events that one thread may hold and be due to look at again, beside its batch. */
-export function heldLimit(batch: number): number {
+/** How many slots a thread's list has room for: what it has fetched, and what it is to look at again. */
+function listWords(batch: number): number {
   return 2 * batch;
 }
 
-/** The list is as long again, for what a pass over it puts back. */
-function heldWords(batch: number): number {
-  return 2 * heldLimit(batch);
-}
-
 function threadWords(batch: number): number {
-  const words = AGENDA_AT + batch * EVENT_WORDS + heldWords(batch) + RING_ENTRIES * ENTRY_WORDS;
+  const words = AGENDA_AT + batch * EVENT_WORDS + listWords(batch) + RING_ENTRIES * ENTRY_WORDS;
   return (words + 31) & ~31;
 }
 
@@ -152,10 +174,16 @@ export function stateStride(stateBytes: number): number {
 }
 
 /** Reserves the memory of a service; pages are committed as they are used. @throws RangeError: more than there can be */
-export function createPlan(threads: number, capacity: number, batch: number, stateBytes: number): Plan {
+export function createPlan(
+  threads: number,
+  capacity: number,
+  batch: number,
+  stateBytes: number,
+  concurrency: number,
+): Plan {
   // A slot that is unregistered while a thread holds it is not free yet.
-  const slots = capacity + SLACK + Math.min(capacity, threads * (batch + heldLimit(batch) + 1));
-  const words = HEADER_WORDS + threads * threadWords(batch) + slots * SLOT_WORDS;
+  const slots = capacity + SLACK + Math.min(capacity, threads * (batch + concurrency + 1));
+  const words = HEADER_WORDS + threads * threadWords(batch) + slots * SLOT_WORDS + queueWords(slots);
   return {
     memory: new SharedArrayBuffer(words * 4),
     state: new SharedArrayBuffer(stateStride(stateBytes) * slots),
@@ -163,6 +191,7 @@ export function createPlan(threads: number, capacity: number, batch: number, sta
     slots,
     batch,
     stateBytes,
+    concurrency,
   };
 }
 
@@ -176,14 +205,20 @@ export function slotsOf(plan: Plan): Int32Array {
   return new Int32Array(plan.memory, at * 4, plan.slots * SLOT_WORDS);
 }
 
+/** The run queue's part: its levels, one after the other. */
+export function queueOf(plan: Plan): Int32Array {
+  const at = HEADER_WORDS + plan.threads * threadWords(plan.batch) + plan.slots * SLOT_WORDS;
+  return new Int32Array(plan.memory, at * 4, queueWords(plan.slots));
+}
+
 /** One thread's part. */
 export interface ThreadMemory {
   readonly words: Int32Array;
   readonly stats: Float64Array;
-  /** What epoll_wait fills; an entry's generation is 0 once it is done. */
+  /** What epoll_wait fills; an entry's stamp is 0 once it is done. */
   readonly agenda: Int32Array;
-  /** What it holds and is to look at again: slot numbers + 1. */
-  readonly held: Int32Array;
+  /** Slots that are due, and that it has not come to yet: their numbers + 1. */
+  readonly list: Int32Array;
   readonly ring: Int32Array;
 }
 
@@ -191,18 +226,18 @@ export function threadOf(plan: Plan, index: number): ThreadMemory {
   const size = threadWords(plan.batch);
   const start = (HEADER_WORDS + index * size) * 4;
   const agendaWords = plan.batch * EVENT_WORDS;
-  const heldLength = heldWords(plan.batch);
+  const listLength = listWords(plan.batch);
   const agendaAt = start + AGENDA_AT * 4;
-  const heldAt = agendaAt + agendaWords * 4;
+  const listAt = agendaAt + agendaWords * 4;
   return {
     words: new Int32Array(plan.memory, start, AGENDA_AT),
     stats: new Float64Array(plan.memory, start + STATS_AT * 4, STATS_DOUBLES),
     agenda: new Int32Array(plan.memory, agendaAt, agendaWords),
-    held: new Int32Array(plan.memory, heldAt, heldLength),
-    ring: new Int32Array(plan.memory, heldAt + heldLength * 4, RING_ENTRIES * ENTRY_WORDS),
+    list: new Int32Array(plan.memory, listAt, listLength),
+    ring: new Int32Array(plan.memory, listAt + listLength * 4, RING_ENTRIES * ENTRY_WORDS),
   };
 }
 
-/** Where entry `i` of an agenda has its slot and its generation. */
+/** Where entry `i` of an agenda has its slot and its stamp. */
 export const AGENDA_SLOT = DATA_LOW;
-export const AGENDA_GENERATION = DATA_HIGH;
+export const AGENDA_STAMP = DATA_HIGH;

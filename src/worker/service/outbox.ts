@@ -1,9 +1,8 @@
 /** What a thread sends to the main thread: entries in its ring, values through its port, and the doorbell. */
 import type { MessagePort } from 'node:worker_threads';
 import { write } from '../../shared/kernel/syscalls.js';
-import { packError } from '../../shared/service/error-transfer.js';
+import { packError, type Parcel } from '../../shared/service/error-transfer.js';
 import * as L from '../../shared/service/layout.js';
-import type { Parcel } from '../../shared/service/parcel.js';
 import { RingWriter } from '../../shared/service/ring.js';
 
 /** How many values of ready.post() may be on their way, of all threads together. */
@@ -16,13 +15,16 @@ const BELL = new Uint8Array([1]);
 export class Outbox {
   readonly #header: Int32Array;
   readonly #words: Int32Array;
+  readonly #all: readonly Int32Array[];
   readonly #writer: RingWriter;
   readonly #port: MessagePort;
   readonly #bell: number;
 
-  constructor(plan: L.Plan, memory: L.ThreadMemory, port: MessagePort, bell: number) {
+  constructor(plan: L.Plan, index: number, port: MessagePort, bell: number) {
+    const memory = L.threadOf(plan, index);
     this.#header = L.headerOf(plan);
     this.#words = memory.words;
+    this.#all = Array.from({ length: plan.threads }, (_, i) => L.threadOf(plan, i).words);
     this.#writer = new RingWriter(memory);
     this.#port = port;
     this.#bell = bell;
@@ -52,37 +54,45 @@ export class Outbox {
     this.ring();
   }
 
-  /** An event, for a service without a handler; whether it went: no longer once the service stops, when nobody reads. */
-  publish(slot: number, generation: number, mask: number): boolean {
+  /** Waits until an entry can be put in the ring. False once the service stops, when nobody reads. */
+  hasRoom(): boolean {
     while (this.#writer.reserve() < 0) {
       if (Atomics.load(this.#header, L.STOP) !== 0) return false;
       this.ring();
       this.#writer.sleep(NAP);
     }
-    this.push(L.EVENT, slot, generation, 0, mask);
     return true;
   }
 
-  /** A structured clone of `value` to the main thread; waits while too many are on their way. @throws DataCloneError */
+  /**
+   * A structured clone of `value` to the main thread; waits while too many are on their way. Each thread counts its own, so
+   * that those of one that dies are known to the last.
+   *
+   * @throws DataCloneError
+   */
   post(value: unknown): void {
     const header = this.#header;
     for (;;) {
-      const posts = Atomics.load(header, L.POSTS);
-      if (posts >= MOST_POSTS) {
-        this.ring();
-        Atomics.wait(header, L.POSTS, posts, NAP);
-      } else if (Atomics.compareExchange(header, L.POSTS, posts, posts + 1) === posts) {
-        break;
-      }
+      const seen = Atomics.load(header, L.POSTS);
+      Atomics.add(this.#words, L.POSTED, 1);
+      if (this.#onTheirWay() <= MOST_POSTS) break;
+      Atomics.sub(this.#words, L.POSTED, 1);
+      this.ring();
+      Atomics.wait(header, L.POSTS, seen, NAP);
     }
     try {
       this.#port.postMessage({ post: value } satisfies Parcel);
     } catch (error) {
-      Atomics.sub(header, L.POSTS, 1);
+      Atomics.sub(this.#words, L.POSTED, 1);
       throw error;
     }
-    Atomics.add(this.#words, L.POSTED, 1);
     this.push(L.POST, 0, 0);
+  }
+
+  #onTheirWay(): number {
+    let count = 0;
+    for (const words of this.#all) count += (Atomics.load(words, L.POSTED) - Atomics.load(words, L.TAKEN)) | 0;
+    return count;
   }
 
   /** What a handler threw; the event that it was given is to be pushed after it, as an ERROR. */

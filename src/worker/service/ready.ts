@@ -4,17 +4,23 @@ import type { EventInit, FdLike } from '../../shared/arguments.js';
 import * as args from '../../shared/arguments.js';
 import { joinWord64 } from '../../shared/epoll/events.js';
 import { EPOLLEXCLUSIVE } from '../../shared/epoll/flags.js';
-import { invalidState, outOfRange } from '../../shared/errors.js';
+import { invalidState, invalidType, outOfRange } from '../../shared/errors.js';
 import { readInto, writeFrom } from '../../shared/kernel/transfer.js';
 import * as claims from '../../shared/service/claim.js';
 import * as L from '../../shared/service/layout.js';
+import type { Waking } from '../../shared/service/waking.js';
 import type { Outbox } from './outbox.js';
 
-/** What a handler is given. The object is reused: it is valid until the handler returns, or its promise settles. */
+/**
+ * What a handler is given. It is valid until the handler returns, or its promise settles; used later, it throws
+ * (ERR_INVALID_STATE), or acts on its own registration if that runs again: never on another.
+ */
 export interface Ready {
   /** The registration's fd. */
   readonly fd: number;
-  /** What it is ready for, unsigned. */
+  /** The registration's number, which no other one of this service ever has. */
+  readonly id: number;
+  /** What it is ready for, unsigned; 0 when it was woken and is not ready. */
   readonly events: number;
   /** What it was registered with, or modified to. */
   readonly data: bigint;
@@ -26,6 +32,10 @@ export interface Ready {
   write(buffer: NodeJS.ArrayBufferView): number;
   /** Sends a structured clone of `value` to the service's 'message' listeners; waits while 1,024 are on their way. */
   post(value: unknown): void;
+  /** One more run after the others had their turn, ready or not (`events` is 0 if it is not). */
+  again(): void;
+  /** The same for another registration of this service, by what register() gave; nothing if it has ended or rests. */
+  wake(target: { readonly id: number }): void;
   /** Has another fd registered, in the order asked. A failure becomes an 'error' event that carries fd, mask and data. */
   register(fd: FdLike, event: EventInit): void;
   /** Replaces mask and data, and arms the registration again; it does not run until that is done. */
@@ -40,16 +50,21 @@ const NOT_ENDED = -1;
 const NO_STATE = new Uint8Array(0);
 const data = new Uint32Array(2);
 
-/** The one object of a thread, moved from registration to registration by the wait loop. */
+/** What all of a thread's have in common. */
+export interface ReadyParts {
+  readonly plan: L.Plan;
+  readonly slots: Int32Array;
+  readonly outbox: Outbox;
+  readonly waking: Waking;
+}
+
+/** One registration's, in one thread. */
 export class ReadyRegistration implements Ready {
-  readonly #plan: L.Plan;
-  readonly #slots: Int32Array;
-  readonly #outbox: Outbox;
-  readonly #stride: number;
-  readonly #states: Uint8Array[] = [];
+  readonly slot: number;
+  readonly generation: number;
+  readonly #parts: ReadyParts;
+  #state: Uint8Array | undefined;
   #running = false;
-  #slot = 0;
-  #generation = 0;
   #fd = 0;
   #events = 0;
   #low = 0;
@@ -58,18 +73,15 @@ export class ReadyRegistration implements Ready {
   #ended = NOT_ENDED;
   #sawEmpty = false;
 
-  constructor(plan: L.Plan, outbox: Outbox) {
-    this.#plan = plan;
-    this.#slots = L.slotsOf(plan);
-    this.#outbox = outbox;
-    this.#stride = L.stateStride(plan.stateBytes);
+  constructor(parts: ReadyParts, slot: number, generation: number) {
+    this.#parts = parts;
+    this.slot = slot;
+    this.generation = generation;
   }
 
-  /** For the wait loop: a run begins. */
-  begin(slot: number, generation: number, fd: number, events: number, low: number, high: number): void {
+  /** For the runner: a run begins. */
+  begin(fd: number, events: number, low: number, high: number): void {
     this.#running = true;
-    this.#slot = slot;
-    this.#generation = generation;
     this.#fd = fd;
     this.#events = events;
     this.#low = low;
@@ -78,24 +90,28 @@ export class ReadyRegistration implements Ready {
     this.#sawEmpty = false;
   }
 
-  /** For the wait loop: the run has ended. */
+  /** For the runner: the run has ended. */
   end(): void {
     this.#running = false;
   }
 
-  /** For the wait loop: the run has failed; the main thread is told. */
+  /** For the runner: the run has failed; the main thread is told. */
   fail(thrown: unknown): void {
-    this.#outbox.error(thrown);
+    this.#parts.outbox.error(thrown);
     this.#push(L.ERROR);
   }
 
-  /** For the wait loop: whether the last read of this run would have blocked. */
+  /** For the runner: whether the last read of this run would have blocked. */
   get sawEmpty(): boolean {
     return this.#sawEmpty;
   }
 
   get fd(): number {
     return this.#fd;
+  }
+
+  get id(): number {
+    return L.idOf(this.slot, this.generation);
   }
 
   get events(): number {
@@ -108,13 +124,13 @@ export class ReadyRegistration implements Ready {
 
   get state(): Uint8Array {
     this.#check();
-    if (this.#stride === 0) return NO_STATE;
-    let view = this.#states[this.#slot];
-    if (view === undefined) {
-      view = new Uint8Array(this.#plan.state, this.#slot * this.#stride, this.#plan.stateBytes);
-      this.#states[this.#slot] = view;
-    }
-    return view;
+    if (this.#state !== undefined) return this.#state;
+    const { plan, slots } = this.#parts;
+    if (plan.stateBytes === 0) return NO_STATE;
+    // Before it is seen: whoever registers next in this slot zeroes what was touched.
+    Atomics.store(slots, this.slot * L.SLOT_WORDS + L.TOUCHED, 1);
+    this.#state = new Uint8Array(plan.state, this.slot * L.stateStride(plan.stateBytes), plan.stateBytes);
+    return this.#state;
   }
 
   read(buffer: NodeJS.ArrayBufferView): number {
@@ -132,21 +148,34 @@ export class ReadyRegistration implements Ready {
 
   post(value: unknown): void {
     this.#check();
-    this.#outbox.post(value);
+    this.#parts.outbox.post(value);
+  }
+
+  again(): void {
+    this.#check();
+    claims.wake(this.#parts.slots, this.#base);
+  }
+
+  wake(target: { readonly id: number }): void {
+    this.#check();
+    const id = targetId(target);
+    const slot = L.slotOf(id);
+    const generation = this.#parts.slots[slot * L.SLOT_WORDS + L.GENERATION] ?? 0;
+    if (L.idOf(slot, generation) === id) this.#parts.waking.wake(slot, generation);
   }
 
   register(fd: FdLike, event: EventInit): void {
     this.#check();
     const target = args.descriptor(fd);
     const events = serviceMask(event, target);
-    this.#outbox.push(L.REGISTER, this.#slot, this.#generation, target, events, data[0], data[1]);
+    this.#parts.outbox.push(L.REGISTER, this.slot, this.generation, target, events, data[0], data[1]);
   }
 
   modify(event: EventInit): void {
     this.#check();
     const events = serviceMask(event, this.#fd);
-    this.#rest();
-    this.#outbox.push(L.MODIFY, this.#slot, this.#generation, this.#fd, events, data[0], data[1]);
+    this.#ask();
+    this.#parts.outbox.push(L.MODIFY, this.slot, this.generation, this.#fd, events, data[0], data[1]);
   }
 
   unregister(): void {
@@ -159,26 +188,60 @@ export class ReadyRegistration implements Ready {
 
   #finish(op: number): void {
     this.#check();
-    // Asked twice, or for less: done already. A close() after unregister() is told that there is nothing to close.
+    // Asked twice, or for less: done already. A close() after unregister() closes what is not registered any more: nothing.
     if (this.#ended === op || this.#ended === L.CLOSE) return;
     this.#ended = op;
-    this.#rest();
+    this.#ask();
     this.#push(op);
   }
 
-  /** Before the request: set after it, REST could meet a registration that the request has armed already. */
-  #rest(): void {
-    claims.rest(this.#slots, this.#slot * L.SLOT_WORDS + L.CLAIM, this.#generation);
+  /** Before the request: it rests until that is carried out, whatever others ask for it meanwhile. */
+  #ask(): void {
+    claims.ask(this.#parts.slots, this.#base);
   }
 
   /** With the event of this run: an 'error' is to tell it, whatever has become of the registration by then. */
   #push(op: number): void {
-    this.#outbox.push(op, this.#slot, this.#generation, this.#fd, this.#events, this.#low, this.#high);
+    this.#parts.outbox.push(op, this.slot, this.generation, this.#fd, this.#events, this.#low, this.#high);
+  }
+
+  get #base(): number {
+    return this.slot * L.SLOT_WORDS;
   }
 
   #check(): void {
     if (!this.#running) throw invalidState('a Ready is valid until its handler returns, or its promise settles');
   }
+}
+
+/**
+ * The objects that handlers are given. Each is one registration's for good, so that one that is used too late cannot mean
+ * another; those used last are kept, so that a busy registration does not need a new one for each run.
+ */
+export class ReadyCache {
+  readonly #parts: ReadyParts;
+  readonly #kept: Array<ReadyRegistration | undefined>;
+
+  constructor(parts: ReadyParts, size = 1024) {
+    this.#parts = parts;
+    this.#kept = new Array(size).fill(undefined);
+  }
+
+  of(slot: number, generation: number): ReadyRegistration {
+    const at = slot % this.#kept.length;
+    const kept = this.#kept[at];
+    if (kept !== undefined && kept.slot === slot && kept.generation === generation) return kept;
+    const made = new ReadyRegistration(this.#parts, slot, generation);
+    this.#kept[at] = made;
+    return made;
+  }
+}
+
+function targetId(target: { readonly id: number }): number {
+  if ((typeof target !== 'object' && typeof target !== 'function') || target === null) {
+    throw invalidType('target', 'an object with the id of a registration', target);
+  }
+  return args.integer(target.id, 'target.id', 0, Number.MAX_SAFE_INTEGER);
 }
 
 /** Checks the event of a register or modify; its data goes to `data`. */

@@ -1,9 +1,10 @@
 /** Reads what a slot says of its registration, whole, while modify() may be writing it. */
-import { FD, HIGH, INTEREST, LOW, SEQUENCE, SLOT_WORDS } from '../../shared/service/layout.js';
+import { FD, GENERATION, HIGH, INTEREST, LOW, SEQUENCE, SLOT_WORDS } from '../../shared/service/layout.js';
 
 export class Registrations {
   readonly #slots: Int32Array;
   fd = 0;
+  generation = 0;
   interest = 0;
   low = 0;
   high = 0;
@@ -12,12 +13,14 @@ export class Registrations {
     this.#slots = slots;
   }
 
+  /** Of a slot that this thread holds: its fd and generation stay. */
   load(slot: number): void {
     const slots = this.#slots;
     const base = slot * SLOT_WORDS;
+    this.fd = Atomics.load(slots, base + FD);
+    this.generation = Atomics.load(slots, base + GENERATION);
     for (;;) {
       const sequence = Atomics.load(slots, base + SEQUENCE);
-      this.fd = Atomics.load(slots, base + FD);
       this.interest = Atomics.load(slots, base + INTEREST);
       this.low = Atomics.load(slots, base + LOW);
       this.high = Atomics.load(slots, base + HIGH);

@@ -1,281 +1,309 @@
 /**
- * One registration at a time: claims it for an event, runs the handler (or publishes the event), and lets go of it as
- * its mode asks. Level registrations that may still be ready, and edges that came during a run, go on the held list.
+ * One registration at a time: takes it for an event or because it is due, runs the handler (or gives it to the main thread),
+ * and lets go of it as its mode asks.
+ *
+ * Whenever the thread may die, what it has in hand is known: an event stands in the agenda until RUNNING says that its run has
+ * begun; HAND names the slot that is being taken (with what was due), given to the main thread, or let go.
  */
-
-import {
-  EPOLLERR,
-  EPOLLET,
-  EPOLLHUP,
-  EPOLLIN,
-  EPOLLONESHOT,
-  EPOLLRDHUP,
-  EPOLLRDNORM,
-  READINESS,
-} from '../../shared/epoll/flags.js';
+import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLRDHUP, EPOLLRDNORM, READINESS } from '../../shared/epoll/flags.js';
 import * as claims from '../../shared/service/claim.js';
+import type { Files } from '../../shared/service/files.js';
 import * as L from '../../shared/service/layout.js';
-import type { BatchSize } from './batch-size.js';
+import { NOT_ITS_FILE, readiness } from '../../shared/service/readiness.js';
+import type { Waking } from '../../shared/service/waking.js';
+import type { DueList } from './due-list.js';
 import type { Handler } from './handler.js';
-import { DUE, FOREIGN, HeldList } from './held-list.js';
 import type { Outbox } from './outbox.js';
-import type { Position } from './position.js';
-import type { ReadyRegistration } from './ready.js';
+import type { Pace } from './pace.js';
+import type { ReadyCache, ReadyRegistration } from './ready.js';
 import { Registrations } from './registrations.js';
 
-const MODES = EPOLLET | EPOLLONESHOT;
 const READING = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLERR | EPOLLHUP;
+const ALWAYS = EPOLLERR | EPOLLHUP;
+/** Not an entry of the agenda. */
+const NOWHERE = -1;
 
 export interface Parts {
   readonly plan: L.Plan;
   readonly index: number;
   readonly epfd: number;
   readonly outbox: Outbox;
-  readonly ready: ReadyRegistration;
+  readonly readies: ReadyCache;
+  readonly waking: Waking;
   /** Without one, events go to the main thread. */
   readonly handler: Handler | undefined;
 }
 
 export class Runner {
-  readonly held: HeldList;
+  /** How many promises are pending. */
+  pending = 0;
+  /** Runs since the thread began. */
+  runs = 0;
+  /** Whether what is due now has waited for a while: its fd may be another file's by now. */
+  isLate = false;
+  /** Events that somebody else's run had to do with, and of which the kernel goes on telling. */
+  blocked = 0;
   readonly #owner: number;
-  readonly #header: Int32Array;
-  readonly #crowd: number;
   readonly #slots: Int32Array;
-  readonly #position: Position;
+  readonly #words: Int32Array;
   readonly #stats: Float64Array;
+  readonly #agenda: Int32Array;
   readonly #outbox: Outbox;
-  readonly #ready: ReadyRegistration;
+  readonly #readies: ReadyCache;
   readonly #handler: Handler | undefined;
+  readonly #waking: Waking;
   readonly #registration: Registrations;
-  readonly #batch: BatchSize;
+  readonly #list: DueList;
+  readonly #files: Files;
+  readonly #looks: Files;
+  readonly #pace: Pace;
+  readonly #onSettled: () => void;
 
-  constructor({ plan, index, epfd, outbox, ready, handler }: Parts, position: Position, batch: BatchSize) {
+  /** @param onSettled a promise has settled, and its registration was let go */
+  constructor(parts: Parts, list: DueList, files: Files, looks: Files, pace: Pace, onSettled: () => void) {
+    const { plan, index, outbox, readies, waking, handler } = parts;
     const memory = L.threadOf(plan, index);
     this.#slots = L.slotsOf(plan);
-    this.held = new HeldList(memory.held, this.#slots, epfd);
-    this.#owner = handler === undefined ? claims.MAIN : index + 1;
-    this.#header = L.headerOf(plan);
-    this.#crowd = plan.batch;
-    this.#position = position;
+    this.#owner = index + 1;
+    this.#words = memory.words;
     this.#stats = memory.stats;
+    this.#agenda = memory.agenda;
     this.#outbox = outbox;
-    this.#ready = ready;
+    this.#readies = readies;
+    this.#waking = waking;
     this.#handler = handler;
     this.#registration = new Registrations(this.#slots);
-    this.#batch = batch;
+    this.#list = list;
+    this.#files = files;
+    this.#looks = looks;
+    this.#pace = pace;
+    this.#onSettled = onSettled;
   }
 
-  /** The promise of the handler that has made `dispatch` or `lookAgain` return false. */
-  promise: PromiseLike<unknown> | undefined;
-
-  /** Deals with one event of the kernel's. False: a handler's promise is pending. */
-  dispatch(slot: number, generation: number, mask: number): boolean {
-    const base = slot * L.SLOT_WORDS;
-    const claimAt = base + L.CLAIM;
-    const oneshot = this.#isOneshot(slot);
-    const verdict = claims.claim(this.#slots, claimAt, base + L.GENERATION, generation, this.#owner, mask, oneshot);
-    if (verdict === claims.CLAIMED) {
-      if (oneshot) this.#checkMode(slot, generation);
-      return this.#run(slot, generation, mask);
-    }
-    if (verdict === claims.CONTENDED) this.#count(L.CONTENDED_EVENTS);
-    else if (verdict === claims.STALE) this.#count(L.STALE_EVENTS);
-    return true;
-  }
-
-  /**
-   * One pass over what is held: runs what is due or still ready, lets go of the rest. False: a promise is pending.
-   *
-   * @param othersWait the kernel had something to tell when it was last asked, and may have more
-   */
-  lookAgain(othersWait: boolean): boolean {
-    const { held } = this;
-    const count = held.poll();
-    const done = this.#pass(count, othersWait);
-    held.compact();
-    return done;
-  }
-
-  #pass(count: number, othersWait: boolean): boolean {
-    const { held } = this;
-    for (let i = 0; i < count; i++) {
-      if (held.isGone(i)) continue;
-      const answer = held.answer(i);
-      const slot = held.take(i);
-      const generation = Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.GENERATION);
-      if (answer === 0) this.#letGo(slot, generation);
-      else if (answer === FOREIGN || (answer !== DUE && this.#belongsElsewhere(othersWait)))
-        this.rearm(slot, generation);
-      else if (!this.#runAgain(slot, generation, answer)) return false;
-    }
-    return true;
-  }
-
-  /** Runs with what poll(2) said, or with what is pending. False: a handler's promise is pending. */
-  #runAgain(slot: number, generation: number, answer: number): boolean {
-    // It was level-triggered when it was put on the list; taking nothing would spend the oneshot that it is now.
-    const idle = answer === DUE && claims.pendingOf(Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.CLAIM)) === 0;
-    const pending = idle ? 0 : this.#takePending(slot, generation);
-    const mask = answer === DUE ? pending : answer;
-    if (pending >= 0 && mask > 0) return this.#run(slot, generation, mask);
-    this.#letGo(slot, generation);
-    return true;
-  }
-
-  /** Lets go of a held registration, and has the registry make the kernel look at its fd again. */
-  rearm(slot: number, generation: number): void {
-    const verdict = claims.drop(this.#slots, slot * L.SLOT_WORDS + L.CLAIM);
-    this.#outbox.push(verdict === claims.CLOSED ? L.RELEASED : L.REARM, slot, generation);
-  }
-
-  /** Takes over what a peer holds, that is stuck in another registration's handler. */
-  seize(slot: number, owner: number): void {
-    const base = slot * L.SLOT_WORDS;
-    // It is held, so its generation stays as it is.
-    const generation = Atomics.load(this.#slots, base + L.GENERATION);
-    if (claims.seize(this.#slots, base + L.CLAIM, generation, owner, this.#owner)) this.held.push(slot);
-  }
-
-  /** The pending handler has ended. */
-  resume(failed: boolean, error: unknown): void {
-    this.promise = undefined;
-    const { slot, generation } = this.#position;
-    if (failed) this.#failed(slot, generation, error);
-    else this.#finished(slot, generation);
-  }
-
-  /** Runs the handler for a slot that this thread holds. False: its promise is pending. */
-  #run(slot: number, generation: number, mask: number): boolean {
+  /** Runs what entry `at` of the agenda is about, if nobody else does. */
+  dispatch(slot: number, stamp: number, mask: number, at: number): void {
     if (this.#handler === undefined) {
-      this.#publish(slot, generation, mask);
-      return true;
-    }
-    const registration = this.#registration;
-    registration.load(slot);
-    const events = mask & (registration.interest | EPOLLERR | EPOLLHUP) & READINESS;
-    if (events === 0) {
-      this.#outdated(slot, generation);
-      return true;
-    }
-    this.#position.enter(slot, generation, events);
-    this.#ready.begin(slot, generation, registration.fd, events, registration.low, registration.high);
-    this.#count(L.HANDLED);
-    let result: unknown;
-    try {
-      result = this.#handler(this.#ready);
-      if (isThenable(result)) {
-        this.promise = result;
-        return false;
-      }
-    } catch (error) {
-      this.#failed(slot, generation, error);
-      return true;
-    }
-    this.#finished(slot, generation);
-    return true;
-  }
-
-  /** To the main thread, which holds it from now on, and looks up the rest. */
-  #publish(slot: number, generation: number, mask: number): void {
-    const interest = Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.INTEREST);
-    const events = mask & (interest | EPOLLERR | EPOLLHUP) & READINESS;
-    if (events === 0) this.#outdated(slot, generation);
-    else if (this.#outbox.publish(slot, generation, events)) this.#count(L.HANDLED);
-  }
-
-  /**
-   * An event of an interest that modify() has replaced since. The claim may have spent the oneshot that modify() armed,
-   * and the event of the new interest been dropped for it: the kernel is to look once more.
-   */
-  #outdated(slot: number, generation: number): void {
-    if (!this.#isOneshot(slot)) {
-      this.#letGo(slot, generation);
+      this.#publish(slot, stamp, mask);
       return;
     }
-    claims.wake(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation);
-    this.rearm(slot, generation);
-  }
-
-  /**
-   * The main thread holds the registration until it takes the error, and rests it then. A modify() that the handler
-   * asked for before it threw is carried out before that, and must not let another run begin.
-   */
-  #failed(slot: number, generation: number, error: unknown): void {
-    this.#count(L.ERRORS);
-    claims.seize(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation, this.#owner, claims.MAIN);
-    this.#ready.fail(error);
-    this.#ready.end();
-    this.#position.leave();
-    this.#position.clear();
-  }
-
-  #finished(slot: number, generation: number): void {
-    this.#ready.end();
-    this.#position.leave();
-    if (this.#mayBeReady(slot)) this.held.push(slot);
-    else this.#letGo(slot, generation);
-    this.#position.clear();
-  }
-
-  /**
-   * Whether a level registration may still be ready, which no edge would tell. Only a read that found nothing, of an
-   * interest in nothing but reading, says that it is not: whatever comes after that read is an edge.
-   */
-  #mayBeReady(slot: number): boolean {
     const base = slot * L.SLOT_WORDS;
-    const interest = this.#slots[base + L.INTEREST] ?? 0;
-    if ((interest & MODES) !== 0) return false;
-    const word = Atomics.load(this.#slots, base + L.CLAIM);
-    if (claims.isResting(word) || claims.isClosing(word)) return false;
-    return !this.#ready.sawEmpty || (interest & READINESS & ~READING) !== 0;
+    const keeps = this.#keeps(slot);
+    if (claims.isDue(Atomics.load(this.#slots, base + L.CLAIM))) {
+      // More than the agenda says: `take` sees to it that nothing of it is lost with this thread.
+      const verdict = claims.leave(this.#slots, base, stamp, mask, keeps);
+      if (verdict === claims.LEFT_DUE) this.take(slot);
+      else this.#met(slot, verdict);
+      return;
+    }
+    const due = claims.arrive(this.#slots, base, stamp, this.#owner, mask, keeps);
+    if (due >= 0) this.#run(slot, due, true, at);
+    else this.#met(slot, due);
   }
 
-  /** Releases the slot; if events came meanwhile, it stays held, and they stay pending, for the next look. */
-  #letGo(slot: number, generation: number): void {
+  /** Leaves an event of the kernel's for whoever comes to it. */
+  leave(slot: number, stamp: number, mask: number): void {
+    const base = slot * L.SLOT_WORDS;
+    this.#met(slot, claims.leave(this.#slots, base, stamp, mask, this.#keeps(slot)));
+  }
+
+  #met(slot: number, verdict: number): void {
+    if (verdict === claims.LEFT_DUE) this.#queue(slot);
+    else if (verdict === claims.STALE) this.#count(L.STALE_EVENTS);
+    else if (verdict === claims.CONTENDED) {
+      this.#count(L.CONTENDED_EVENTS);
+      if (this.#keeps(slot)) this.blocked++;
+    }
+  }
+
+  /** Runs what is due with a slot, if it still is. */
+  take(slot: number): void {
+    const slots = this.#slots;
+    const words = this.#words;
+    const base = slot * L.SLOT_WORDS;
     for (;;) {
-      const verdict = claims.release(this.#slots, slot * L.SLOT_WORDS + L.CLAIM);
-      if (verdict === claims.CLOSED) this.#outbox.push(L.RELEASED, slot, generation);
-      if (verdict !== claims.AGAIN) return;
-      if (this.#handler !== undefined) {
-        this.held.push(slot);
+      const word = Atomics.load(slots, base + L.CLAIM);
+      if (!claims.isDue(word)) return;
+      const due = claims.dueOf(word);
+      const oneshot = (Atomics.load(slots, base + L.INTEREST) & EPOLLONESHOT) !== 0;
+      if (oneshot && due === claims.LOOK) {
+        // It was level-triggered when that was left. What it is now was looked at by modify().
+        if (claims.exchange(slots, base, word, claims.taken(word))) return;
+        continue;
+      }
+      if (this.#handler === undefined) {
+        this.#hold(slot);
+        if (!claims.exchange(slots, base, word, claims.reserved(word, claims.MAIN, 0, oneshot))) continue;
+        this.#give(slot);
         return;
       }
-      const pending = this.#takePending(slot, generation);
-      if (pending < 0) continue;
-      this.#run(slot, generation, pending);
+      words[L.HAND_DUE] = due;
+      this.#hold(slot);
+      if (!claims.exchange(slots, base, word, claims.claimed(word, this.#owner, oneshot))) continue;
+      this.#run(slot, due, false, NOWHERE);
       return;
     }
   }
 
-  /** Takes what came while the slot was held. -1: it is to rest or to close instead. */
-  #takePending(slot: number, generation: number): number {
-    const oneshot = this.#isOneshot(slot);
-    const pending = claims.resume(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, oneshot);
-    if (oneshot && pending >= 0) this.#checkMode(slot, generation);
-    return pending;
+  /**
+   * Asks for all of the first `count` on the list, in one call, whether they still are ready: those that are not wait for the
+   * kernel, the others stay due, for the list's end. Nothing is held after it.
+   */
+  look(count: number): void {
+    const slots = this.#slots;
+    const looks = this.#looks;
+    const list = this.#list;
+    looks.clear();
+    for (let i = 0; i < count; i++) {
+      const slot = list.shift();
+      const base = slot * L.SLOT_WORDS;
+      const word = Atomics.load(slots, base + L.CLAIM);
+      if (!claims.isDue(word)) continue;
+      const due = claims.dueOf(word);
+      const interest = Atomics.load(slots, base + L.INTEREST);
+      const isLook = claims.isLevel(interest) && (due & (claims.LOOK | claims.WAKE)) === claims.LOOK;
+      // What a poll has told once, it does not tell again: that is not to be asked before it has run.
+      const isTold = isLook && (due & READINESS) !== 0 && this.#files.isNews(slot);
+      if (!isLook || isTold || this.#handler === undefined) this.#queue(slot);
+      else if (claims.exchange(slots, base, word, claims.looking(word, this.#owner))) looks.add(slot, interest);
+      else this.#queue(slot);
+    }
+    looks.poll();
+    for (let i = 0; i < looks.count; i++) {
+      const slot = looks.slotOf(i);
+      const generation = Atomics.load(slots, slot * L.SLOT_WORDS + L.GENERATION);
+      this.#hold(slot);
+      this.#after(slot, generation, claims.endLook(slots, slot * L.SLOT_WORDS, looks.answer(i)));
+    }
+    looks.clear();
   }
 
-  #isOneshot(slot: number): boolean {
-    return (Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.INTEREST) & EPOLLONESHOT) !== 0;
+  /** Runs the handler for a slot that this thread has just taken. @param isFresh the kernel has just told of it */
+  #run(slot: number, due: number, isFresh: boolean, at: number): void {
+    const handler = this.#handler;
+    if (handler === undefined) return;
+    const slots = this.#slots;
+    const base = slot * L.SLOT_WORDS;
+    const registration = this.#registration;
+    // After it was taken: what is due then is of this interest, or modify() has the kernel look again.
+    registration.load(slot);
+    const { interest, generation } = registration;
+    const mask = readiness(this.#files, slot, due, interest, isFresh, this.isLate);
+    const events = mask & (interest | ALWAYS) & READINESS;
+    if (mask === NOT_ITS_FILE || (events === 0 && (due & claims.WAKE) === 0)) {
+      this.#letGo(slot, generation, false);
+      return;
+    }
+    slots[base + L.RUNNING] = L.BEGUN | events;
+    this.#words[L.HAND] = 0;
+    if (at !== NOWHERE) this.#agenda[at] = 0;
+    this.runs = (this.runs + 1) | 0;
+    Atomics.store(this.#words, L.RUNS, this.runs);
+    const ready = this.#readies.of(slot, generation);
+    ready.begin(registration.fd, events, registration.low, registration.high);
+    this.#count(L.HANDLED);
+    try {
+      const result: unknown = handler(ready);
+      if (isThenable(result)) {
+        this.#await(ready, result);
+        return;
+      }
+    } catch (error) {
+      this.#failed(ready, error);
+      return;
+    }
+    this.#finished(ready);
+  }
+
+  #await(ready: ReadyRegistration, promise: PromiseLike<unknown>): void {
+    this.pending++;
+    const goOn = (failed: boolean, error?: unknown): void => {
+      this.pending--;
+      if (failed) this.#failed(ready, error);
+      else this.#finished(ready);
+      this.#onSettled();
+    };
+    Promise.resolve(promise).then(
+      () => goOn(false),
+      error => goOn(true, error),
+    );
+  }
+
+  #finished(ready: ReadyRegistration): void {
+    const { slot, generation } = ready;
+    ready.end();
+    this.#ended(slot);
+    this.#letGo(slot, generation, this.#mayBeReady(slot, ready));
+  }
+
+  /** It rests before its error is told, so that a modify() that answers the error comes after the rest. */
+  #failed(ready: ReadyRegistration, error: unknown): void {
+    const { slot, generation } = ready;
+    this.#count(L.ERRORS);
+    claims.rest(this.#slots, slot * L.SLOT_WORDS);
+    ready.fail(error);
+    ready.end();
+    this.#ended(slot);
+    this.#letGo(slot, generation, false);
+  }
+
+  /** Its run is over, and it is about to be let go. */
+  #ended(slot: number): void {
+    this.#words[L.HAND_DUE] = claims.LOOK;
+    this.#hold(slot);
+    this.#slots[slot * L.SLOT_WORDS + L.RUNNING] = 0;
   }
 
   /**
-   * This thread has just set REST, because it had read that the registration is a oneshot. If modify() has made it
-   * something else between the two, REST must not stay; a modify() that comes later clears it itself.
+   * Whether a level registration may still be ready, which no edge would tell. Only a read that found nothing, of an interest
+   * in nothing but reading, says that it is not: whatever comes after that read is an edge.
    */
-  #checkMode(slot: number, generation: number): void {
-    if (!this.#isOneshot(slot)) claims.wake(this.#slots, slot * L.SLOT_WORDS + L.CLAIM, generation);
+  #mayBeReady(slot: number, ready: ReadyRegistration): boolean {
+    const interest = Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.INTEREST);
+    return !ready.sawEmpty || (interest & READINESS & ~READING) !== 0;
   }
 
-  /**
-   * Whether the kernel should say when it is to run next: runs are slow and another thread is free for it, or so long that
-   * what has become ready in the meantime comes first, or too many are held here.
-   */
-  #belongsElsewhere(othersWait: boolean): boolean {
-    const { isSlow, isLong } = this.#batch;
-    const elsewhere = (isSlow && Atomics.load(this.#header, L.IDLE) > 0) || this.held.length > this.#crowd;
-    return elsewhere || (isLong && othersWait);
+  /** Lets go of a slot. @param look if it is level-triggered, it may be ready */
+  #letGo(slot: number, generation: number, look: boolean): void {
+    const base = slot * L.SLOT_WORDS;
+    const level = claims.isLevel(Atomics.load(this.#slots, base + L.INTEREST)) && this.#files.tells;
+    this.#hold(slot);
+    this.#after(slot, generation, claims.release(this.#slots, base, look && level));
+  }
+
+  #after(slot: number, generation: number, verdict: number): void {
+    if (verdict === claims.TO_TELL) this.#outbox.push(L.RELEASED, slot, generation);
+    else if (verdict === claims.STILL_DUE) this.#queue(slot);
+    this.#words[L.HAND] = 0;
+  }
+
+  /** Where a slot that is due is found again: here, or where runs are slow by anyone. */
+  #queue(slot: number): void {
+    if (this.#pace.isSlow || !this.#list.push(slot)) this.#waking.share(slot);
+  }
+
+  /** An event for the main thread, which holds the registration from now on, and looks up the rest. */
+  #publish(slot: number, stamp: number, mask: number): void {
+    if (!this.#outbox.hasRoom()) return;
+    this.#hold(slot);
+    const verdict = claims.reserve(this.#slots, slot * L.SLOT_WORDS, stamp, claims.MAIN, mask);
+    if (verdict === 0) this.#give(slot);
+    else this.#met(slot, verdict);
+    this.#words[L.HAND] = 0;
+  }
+
+  #give(slot: number): void {
+    this.#count(L.HANDLED);
+    this.#outbox.push(L.EVENT, slot, Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.GENERATION));
+    this.#words[L.HAND] = 0;
+  }
+
+  #hold(slot: number): void {
+    this.#words[L.HAND] = slot + 1;
+  }
+
+  /** Whether the kernel goes on telling of it while it is ready. */
+  #keeps(slot: number): boolean {
+    return !this.#files.tells && claims.isLevel(Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.INTEREST));
   }
 
   #count(field: number): void {

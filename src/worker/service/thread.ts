@@ -13,6 +13,8 @@ export interface ThreadTask {
   readonly plan: L.Plan;
   readonly index: number;
   readonly epfd: number;
+  /** The eventfd that wakes one thread. */
+  readonly wakeFd: number;
   /** The writing end of the doorbell's pipe. */
   readonly bell: number;
   readonly port: MessagePort;

@@ -1,114 +1,221 @@
 /**
  * The loop of one thread: waits on the shared epoll instance and deals with what is ready.
  *
- * What the thread has in hand stands in shared memory, so that nothing is lost with it: events as the kernel wrote them
- * (the agenda), and registrations that it holds and is to look at again (held). While it is in a handler, a peer that finds
- * it stuck there may take both over: see position.ts.
+ * What it fetches it leaves in the claim words at once, and keeps only a list of where to look (due-list.ts): so what it has not
+ * begun is anybody's, however long the run is that it is in. It takes the first event itself, then goes through the list, then
+ * takes from the run queue. Where runs are slow, all goes to the run queue, and each thread takes one at a time.
+ *
+ * The events themselves, as the kernel wrote them (the agenda), stand in shared memory too: an entry's stamp is 0 once it has
+ * been seen to.
  */
-import { now } from '../../shared/clock.js';
+import { now, sharedTime } from '../../shared/clock.js';
 import { EINTR, EpollError } from '../../shared/errors.js';
-import { EVENT_WORDS, epollWait, isRegisteredFile, yieldCore } from '../../shared/kernel/syscalls.js';
+import { EVENT_WORDS, epollWait, yieldCore } from '../../shared/kernel/syscalls.js';
+import { Files } from '../../shared/service/files.js';
 import * as L from '../../shared/service/layout.js';
-import { BatchSize } from './batch-size.js';
+import type { Waking } from '../../shared/service/waking.js';
+import { DueList } from './due-list.js';
 import type { Outbox } from './outbox.js';
-import { Patience } from './patience.js';
-import { Peers, type Rescuer, STUCK_MS } from './peers.js';
-import { Position } from './position.js';
+import { OwnLoop } from './own-loop.js';
+import { Pace, STUCK_MS } from './pace.js';
+import { Peers } from './peers.js';
 import { type Parts, Runner } from './runner.js';
 
 /** After this long in one go the thread gives its event loop a turn, for timers, messages and output. */
-const TURN_MS = 20;
+const TURN_MS = 10;
 /** For how long a thread that has found nothing leaves what comes to the others. */
 const DOZE_MS = 1;
-/** A batch that has taken this long is handed on, to threads that are free. */
-const SLOW_MS = 1;
-/** How often a thread that has found nothing gives way and looks again before it sleeps, where that pays. */
-const LOOKS = 3;
-/** By then it sleeps: others want its core for long. */
+/** By then a thread that looks again sleeps: others want its core for long. */
 const LINGER_MS = 1;
+/** How long to stay away when all there is is held by others, and the kernel goes on telling of it. */
+const BLOCKED_MS = 1;
 
 export class WaitLoop {
   readonly #epfd: number;
   readonly #threads: number;
-  readonly #slice: number;
+  readonly #concurrency: number;
   readonly #header: Int32Array;
-  readonly #slots: Int32Array;
   readonly #words: Int32Array;
-  readonly #position: Position;
   readonly #stats: Float64Array;
   readonly #agenda: Int32Array;
   readonly #outbox: Outbox;
+  readonly #waking: Waking;
   readonly #runner: Runner;
+  readonly #list: DueList;
+  readonly #pace: Pace;
   readonly #isForMain: boolean;
   readonly #peers: Peers | undefined;
-  readonly #rescuer: Rescuer;
-  readonly #batch: BatchSize;
-  readonly #patience = new Patience();
+  readonly #ownLoop: OwnLoop;
   readonly #turn = (): void => this.turn();
   /** Cached: the getters of process are slow. */
   readonly #output: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
-  /** The next entry of the agenda, and how many there are. */
-  #next = 0;
+  /** How many events the last wait has brought. */
   #count = 0;
   #now = 0;
+  /** When what is in hand was begun with. */
+  #since = 0;
+  #watchedAt = 0;
+  /** The next turn comes when a promise settles. */
+  #isSuspended = false;
 
-  constructor(parts: Parts) {
-    const { plan, index, epfd, outbox, handler } = parts;
+  constructor(parts: Parts, ownLoop: OwnLoop) {
+    const { plan, index, epfd, outbox, waking, handler } = parts;
     const memory = L.threadOf(plan, index);
     this.#epfd = epfd;
     this.#threads = plan.threads;
-    // A bound for an owner that ends without a word; Node waits for its threads one by one.
-    this.#slice = Math.max(20, Math.min(500, Math.floor(1000 / plan.threads)));
+    this.#concurrency = plan.concurrency;
     this.#header = L.headerOf(plan);
-    this.#slots = L.slotsOf(plan);
     this.#words = memory.words;
     this.#stats = memory.stats;
     this.#agenda = memory.agenda;
     this.#outbox = outbox;
-    this.#batch = new BatchSize(plan.batch, handler === undefined);
-    this.#position = new Position(memory.words);
-    const runner = new Runner(parts, this.#position, this.#batch);
-    this.#runner = runner;
+    this.#waking = waking;
     this.#isForMain = handler === undefined;
+    this.#pace = new Pace(plan.batch, plan.threads, handler === undefined);
+    this.#list = new DueList(memory.list);
     this.#peers = plan.threads === 1 || handler === undefined ? undefined : new Peers(plan, index);
-    this.#rescuer = {
-      event: (slot, generation) => outbox.push(L.REARM, slot, generation),
-      held: (slot, owner) => runner.seize(slot, owner),
-      get room() {
-        return runner.held.room;
-      },
-    };
+    this.#ownLoop = ownLoop;
+    const files = new Files(plan, epfd, 1);
+    const looks = new Files(plan, epfd, memory.list.length);
+    this.#runner = new Runner(parts, this.#list, files, looks, this.#pace, () => this.#settled());
   }
 
   /** Runs until there is a reason to let the event loop have a turn, and comes back after it. */
   turn(): void {
+    this.#isSuspended = false;
     this.#now = now();
+    this.#ownLoop.begin(this.#now);
     const until = this.#now + TURN_MS;
     for (;;) {
-      if (!this.#work()) {
+      this.#work();
+      if (this.#stopping()) {
+        this.#stop();
+        return;
+      }
+      if (this.#runner.pending >= this.#concurrency) {
         this.#suspend();
         return;
       }
-      if (this.#stopping()) {
-        this.#end();
-        return;
-      }
       if (this.#now >= until || this.#hasOutput()) break;
+      this.#watch();
       this.#wait();
-      if (this.#count === 0 && this.#runner.held.length === 0) break;
+      // What a promise waits for comes by the event loop.
+      if (this.#ownLoop.isDue || this.#runner.pending > 0) break;
+      if (this.#count === 0 && this.#list.length === 0 && this.#waking.queue.isEmpty) break;
     }
-    this.#peers?.rescue(this.#rescuer);
+    this.#leaveAll();
     setImmediate(this.#turn);
   }
 
+  // ---- what is due ------------------------------------------------------------------------------------------
+
+  /** Deals with what the last wait has brought, then with the list, then with the run queue. */
+  #work(): void {
+    const runner = this.#runner;
+    const { runs } = runner;
+    this.#since = this.#now;
+    this.#fetched();
+    this.#goThroughList();
+    this.#takeShared();
+    const done = (runner.runs - runs) | 0;
+    if (done > 0) {
+      this.#now = now();
+      this.#pace.measured(this.#now - this.#since, done);
+      this.#add(L.BUSY, this.#now - this.#since);
+    }
+  }
+
+  /** The agenda: all but the first is left for whoever comes to it, this thread or another. */
+  #fetched(): void {
+    const count = this.#count;
+    this.#count = 0;
+    if (count === 0) return;
+    const runner = this.#runner;
+    runner.blocked = 0;
+    if (this.#isForMain) {
+      for (let i = 0; i < count && !this.#stopping(); i++) this.#entry(i, true);
+    } else {
+      const sharesAll = this.#pace.isSlow && this.#threads > 1 && count > 1;
+      for (let i = sharesAll ? 0 : 1; i < count; i++) this.#entry(i, false);
+      if (this.#list.length > 0) this.#callForWatch();
+      if (!sharesAll && !this.#stopping()) this.#entry(0, true);
+    }
+    if (runner.blocked === count) Atomics.wait(this.#header, L.STOP, 0, BLOCKED_MS);
+    this.#now = now();
+  }
+
+  /** The event loop's turn may be long: what was fetched is anybody's meanwhile. */
+  #leaveAll(): void {
+    if (this.#isForMain) return;
+    for (let i = 0; i < this.#count; i++) this.#entry(i, false);
+    this.#count = 0;
+    if (this.#list.length > 0) this.#callForWatch();
+  }
+
+  /** Entry `i` of the agenda: to run now, or to be left. */
+  #entry(i: number, isMine: boolean): void {
+    const agenda = this.#agenda;
+    const at = i * EVENT_WORDS;
+    const slot = agenda[at + L.AGENDA_SLOT] ?? 0;
+    const stamp = agenda[at + L.AGENDA_STAMP] ?? 0;
+    const mask = agenda[at] ?? 0;
+    if (slot !== L.EXIT_SLOT && slot !== L.WAKE_SLOT) {
+      if (isMine) this.#runner.dispatch(slot, stamp, mask, at + L.AGENDA_STAMP);
+      else this.#runner.leave(slot, stamp, mask);
+    }
+    agenda[at + L.AGENDA_STAMP] = 0;
+  }
+
+  /** One pass: what is on the list now; what comes to it meanwhile is for the next one. */
+  #goThroughList(): void {
+    const list = this.#list;
+    if (list.length === 0 || this.#stopping()) return;
+    const runner = this.#runner;
+    runner.look(list.length);
+    for (let left = list.length; left > 0 && list.length > 0; left--) {
+      if (!this.#mayRun()) return;
+      runner.isLate = this.#pace.isBehind(this.#now - this.#since);
+      runner.take(list.shift());
+      this.#now = now();
+      if (this.#pace.isBehind(this.#now - this.#since) && Atomics.load(this.#header, L.IDLE) > 0) this.#handOver();
+    }
+  }
+
+  /** As many from the run queue as this thread would fetch from the kernel. */
+  #takeShared(): void {
+    const { queue } = this.#waking;
+    const runner = this.#runner;
+    for (let left = this.#pace.share; left > 0 && this.#mayRun(); left--) {
+      const slot = queue.pop();
+      if (slot < 0) return;
+      // One was woken for all that was there.
+      if (!queue.isEmpty) this.#waking.kick();
+      runner.isLate = true;
+      runner.take(slot);
+      this.#now = now();
+    }
+  }
+
+  #mayRun(): boolean {
+    return !this.#stopping() && this.#runner.pending < this.#concurrency;
+  }
+
+  /** What this thread has not begun is for those that are free. */
+  #handOver(): void {
+    const list = this.#list;
+    if (list.length === 0) return;
+    while (list.length > 0) this.#waking.queue.push(list.shift());
+    this.#waking.kick();
+  }
+
+  // ---- the wait ---------------------------------------------------------------------------------------------
+
   /** One epoll_wait into the agenda. */
   #wait(): void {
-    const { held } = this.#runner;
-    // Each event may end up on the held list.
-    const room = Math.min(this.#batch.size, held.room);
-    const n = held.length > 0 ? this.#look(room) : this.#block(room);
+    const isIdle = this.#list.length === 0 && this.#waking.queue.isEmpty;
+    const room = this.#pace.fetch;
+    const n = isIdle ? this.#block(room) : this.#look(room);
     this.#now = now();
-    this.#next = 0;
     this.#count = Math.max(0, n);
     if (n < 0 && n !== -EINTR && !this.#stopping()) throw new EpollError(n, 'epoll_wait', this.#epfd);
     this.#add(L.WAITS, 1);
@@ -116,143 +223,103 @@ export class WaitLoop {
   }
 
   #look(room: number): number {
-    return room === 0 ? 0 : epollWait(this.#epfd, this.#agenda, room, 0);
+    return epollWait(this.#epfd, this.#agenda, room, 0);
   }
 
   #block(room: number): number {
-    if (this.#isForMain && Atomics.load(this.#header, L.AWAKE) === 1) {
+    const header = this.#header;
+    const slice = this.#pace.slice(this.#peers?.quiet(this.#now) ?? Number.POSITIVE_INFINITY);
+    if (this.#isForMain && Atomics.load(header, L.AWAKE) === 1) {
       // It takes what is ready itself.
-      Atomics.wait(this.#header, L.AWAKE, 1, this.#slice);
+      Atomics.wait(header, L.AWAKE, 1, slice);
     }
-    if (this.#peers === undefined) return epollWait(this.#epfd, this.#agenda, room, this.#slice);
-    this.#peers.observe(this.#now);
-    const { isCheap, isShort } = this.#batch;
-    const isPatient = isShort && this.#othersAreThere(this.#peers) && this.#patience.try();
-    if (isCheap || isPatient) {
-      const n = this.#linger(room, isPatient ? LOOKS : 0);
+    if (this.#peers !== undefined) {
+      const n = this.#linger(room);
       if (n !== 0) return n;
     }
-    if (isCheap && this.#othersAreThere(this.#peers)) this.#doze();
-    // Back in time for what a peer has in hand when it gets stuck.
-    const slice = this.#peers.areBusy ? STUCK_MS : this.#slice;
-    Atomics.add(this.#header, L.IDLE, 1);
-    const n = epollWait(this.#epfd, this.#agenda, room, slice);
-    Atomics.sub(this.#header, L.IDLE, 1);
+    Atomics.add(header, L.IDLE, 1);
+    // Who shares looks at IDLE after it has filled the queue; this looks at the queue after it has counted itself.
+    const n = this.#waking.queue.isEmpty
+      ? this.#ownLoop.wait(this.#agenda, room, slice, this.#now, this.#runner.pending > 0)
+      : 0;
+    Atomics.sub(header, L.IDLE, 1);
+    return n;
+  }
+
+  /**
+   * Looks before it sleeps, and lets those run in between that may be about to write: often they wait for this core, and to
+   * sleep and be woken costs both sides more than a look does. Then, where runs are cheap, it stays away for a moment: the
+   * kernel would wake it for each event that comes while another thread is busy, and waking it costs more than the run.
+   */
+  #linger(room: number): number {
+    const othersAreThere = this.#othersAreThere();
+    const looks = this.#pace.looks(othersAreThere);
+    const until = this.#now + LINGER_MS;
+    let n = 0;
+    for (let i = 0; i < looks && n === 0 && (i === 0 || now() < until); i++) {
+      if (i > 0) yieldCore();
+      n = this.#look(room);
+      if (n === 0) this.#add(L.WAITS, 1);
+    }
+    if (looks > 1) this.#pace.looked(n > 0);
+    if (n === 0 && this.#pace.isCheap && othersAreThere) this.#doze();
     return n;
   }
 
   /** For what comes: one that waits, or has just run something. */
-  #othersAreThere(peers: Peers): boolean {
-    return peers.haveMoved || Atomics.load(this.#header, L.IDLE) > 0;
+  #othersAreThere(): boolean {
+    return Atomics.load(this.#header, L.IDLE) > 0 || (this.#peers?.quiet(this.#now) ?? 0) < STUCK_MS;
   }
 
-  /**
-   * Looks before it sleeps, and `more` times again, and lets those run in between that may be about to write: often they
-   * wait for this core, and to sleep and be woken costs both sides more than a look does. But one that is ready to run is
-   * not woken before its turn: not where no other thread would be, and not where the core is wanted for long.
-   */
-  #linger(room: number, more: number): number {
-    const until = this.#now + LINGER_MS;
-    let looks = 1;
-    let n = this.#look(room);
-    for (; n === 0 && looks <= more && now() < until; looks++) {
-      yieldCore();
-      n = this.#look(room);
-    }
-    if (looks > 1) this.#patience.tried(n > 0);
-    this.#add(L.WAITS, n === 0 ? looks : looks - 1); // the last one is counted by the caller
-    return n;
-  }
-
-  /**
-   * The kernel wakes a thread that waits for each event that comes while another is busy: where runs are cheap, waking it
-   * costs more than they do. So it stays away for a moment, while another is there for what comes. A moment only, in case
-   * that one's next run is slow; never do all of them.
-   */
+  /** A moment only, in case the next run of the one that stays is slow; never do all of them. */
   #doze(): void {
     const header = this.#header;
     const dozing = Atomics.load(header, L.DOZING);
-    if (dozing + 1 >= this.#threads) return;
+    if (dozing + 1 >= this.#threads || !this.#waking.queue.isEmpty) return;
     if (Atomics.compareExchange(header, L.DOZING, dozing, dozing + 1) !== dozing) return;
     Atomics.wait(header, L.STOP, 0, DOZE_MS);
     Atomics.sub(header, L.DOZING, 1);
   }
 
-  /** Deals with the agenda, then with what is held. False: a handler's promise is pending. */
-  #work(): boolean {
-    const started = this.#now;
-    const { runs } = this.#position;
-    while (this.#next < this.#count) {
-      if (this.#stopping()) return true;
-      if (!this.#take(this.#next++, this.#now - started > SLOW_MS)) return false;
-      this.#now = now();
-      if (this.#now - started > SLOW_MS && Atomics.load(this.#header, L.IDLE) > 0) this.#handOn();
-    }
-    if (this.#runner.held.length > 0 && !this.#stopping() && !this.#runner.lookAgain(this.#count > 0)) return false;
-    const done = (this.#position.runs - runs) | 0;
-    if (done > 0) {
-      this.#now = now();
-      this.#batch.measured(this.#now - started, done);
-      this.#add(L.BUSY, this.#now - started);
-    }
-    return true;
+  // ---- the others -------------------------------------------------------------------------------------------
+
+  /** Once a millisecond at most: what lies with a peer that does not get on is anybody's. */
+  #watch(): void {
+    if (this.#peers === undefined || this.#now - this.#watchedAt < STUCK_MS) return;
+    this.#watchedAt = this.#now;
+    Atomics.store(this.#header, L.WATCHED, sharedTime(this.#now));
+    if (this.#peers.watch(this.#now, this.#waking.queue)) this.#waking.kick();
   }
 
-  /** Entry `i` of the agenda. @param isOld it has lain there for a while. False: a handler's promise is pending. */
-  #take(i: number, isOld: boolean): boolean {
-    const agenda = this.#agenda;
-    const at = i * EVENT_WORDS;
-    const slot = agenda[at + L.AGENDA_SLOT] ?? 0;
-    const generation = agenda[at + L.AGENDA_GENERATION] ?? 0;
-    const mask = agenda[at] ?? 0;
-    if (generation === 0) return true; // a peer has it
-    // Named before it is taken: whenever this thread dies, the event is in the agenda or here.
-    this.#position.hold(slot, generation, mask);
-    Atomics.store(agenda, at + L.AGENDA_GENERATION, 0);
-    if (slot !== L.EXIT_SLOT) {
-      if (isOld && !this.#isItsFile(slot)) this.#outbox.push(L.REARM, slot, generation);
-      else if (!this.#runner.dispatch(slot, generation, mask)) return false;
-    }
-    this.#position.clear();
-    return true;
+  /** Something lies here that is not begun: if this thread gets stuck, another is to see it. */
+  #callForWatch(): void {
+    const age = (sharedTime(this.#now) - Atomics.load(this.#header, L.WATCHED)) | 0;
+    if (age > 2 * STUCK_MS) this.#waking.kick();
   }
 
-  /** Whether the slot's fd still is what the kernel reported: it may have been closed since, and be another file's by now. */
-  #isItsFile(slot: number): boolean {
-    return isRegisteredFile(this.#epfd, Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.FD));
-  }
+  // ---- the event loop's turn, and the end -------------------------------------------------------------------
 
-  /** Waits for a handler's promise on the event loop; what else is in hand goes to threads that are free. */
+  /** As many promises are pending as may be: the rest is for the others. */
   #suspend(): void {
-    const since = this.#now;
-    this.#position.leave();
-    this.#handOn();
-    this.#position.pend();
-    const goOn = (failed: boolean, error?: unknown): void => {
-      this.#runner.resume(failed, error);
-      const took = now() - since;
-      this.#batch.measured(took, 1);
-      this.#add(L.BUSY, took);
-      setImmediate(this.#turn);
-    };
-    Promise.resolve(this.#runner.promise).then(
-      () => goOn(false),
-      error => goOn(true, error),
-    );
+    this.#handOver();
+    this.#isSuspended = true;
   }
 
-  /** Has the registry make the kernel look again at the rest of the agenda, so that other threads can take it. */
-  #handOn(): void {
-    if (this.#peers === undefined) return;
-    const agenda = this.#agenda;
-    for (; this.#next < this.#count; this.#next++) {
-      const at = this.#next * EVENT_WORDS;
-      const slot = agenda[at + L.AGENDA_SLOT] ?? 0;
-      const generation = agenda[at + L.AGENDA_GENERATION] ?? 0;
-      // Asked for before it is dropped, in case this thread dies in between.
-      if (generation !== 0 && slot !== L.EXIT_SLOT) this.#outbox.push(L.REARM, slot, generation);
-      Atomics.store(agenda, at + L.AGENDA_GENERATION, 0);
+  #settled(): void {
+    if (!this.#isSuspended) return;
+    this.#isSuspended = false;
+    setImmediate(this.#turn);
+  }
+
+  /** No further handler starts; those whose promises are pending end first. */
+  #stop(): void {
+    if (this.#runner.pending > 0) {
+      this.#isSuspended = true;
+      return;
     }
+    this.#ownLoop.close();
+    Atomics.store(this.#words, L.PHASE, L.PHASE_ENDED);
+    this.#outbox.ring();
   }
 
   #add(field: number, n: number): void {
@@ -266,11 +333,5 @@ export class WaitLoop {
   #hasOutput(): boolean {
     for (const stream of this.#output) if (stream.writableLength > 0) return true;
     return false;
-  }
-
-  /** Out of the loop for good; the main thread is told. */
-  #end(): void {
-    Atomics.store(this.#words, L.PHASE, L.PHASE_ENDED);
-    this.#outbox.ring();
   }
 }

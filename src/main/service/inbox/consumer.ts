@@ -1,98 +1,66 @@
 /**
  * Events of a service without a handler, on the main thread: for one consumer at a time, a listener or an iteration.
  *
- * An event in a ring is held by the main thread from the moment that a worker put it there. It is let go once its
- * listener has returned, or the iteration asks for the next; what came meanwhile is then due, or, of a level
- * registration, the kernel is made to look again. What the main thread holds is freed as soon as it is unregistered: the
- * slot's generation says whether an event's registration still is there.
+ * The main thread holds a registration from the moment that it is reserved for it, by a thread (which puts that in its ring)
+ * or by itself. What is due with it stays in the claim word until the consumer's turn comes, so that whatever came until then
+ * is one event. It is let go once the listener has returned, or the iteration asks for the next; what came meanwhile, or a
+ * level registration that may still be ready, is due again then. What the main thread holds is freed as soon as it is
+ * unregistered: the slot's generation says whether an event's registration still is there.
  */
-
-import { type Event, joinWord64 } from '../../../shared/epoll/events.js';
-import { EPOLLERR, EPOLLET, EPOLLHUP, EPOLLONESHOT, READINESS } from '../../../shared/epoll/flags.js';
+import { EPOLLERR, EPOLLHUP, READINESS } from '../../../shared/epoll/flags.js';
 import * as claims from '../../../shared/service/claim.js';
-import { HIGH, LOW, SLOT_WORDS } from '../../../shared/service/layout.js';
-import type { Registry } from '../registry/registry.js';
+import type { Files } from '../../../shared/service/files.js';
+import { SLOT_WORDS } from '../../../shared/service/layout.js';
+import { NOT_ITS_FILE, readiness } from '../../../shared/service/readiness.js';
+import type { SlotTable } from '../registry/slot-table.js';
+import { eventOf, type ServiceEvent } from './service-event.js';
 
-export interface ServiceEvent extends Event {
-  readonly fd: number;
-}
-
-/** An event that the main thread holds. */
+/** A registration that the main thread holds. */
 export interface HeldEvent {
   readonly slot: number;
   readonly generation: number;
-  readonly mask: number;
 }
 
 export class Consumer {
-  readonly #registry: Registry;
-  /** Held, and due once more: edges that came while the event was with the consumer. */
-  readonly #due: HeldEvent[] = [];
+  readonly #table: SlotTable;
+  readonly #files: Files;
+  readonly #onDue: (slot: number) => void;
 
-  constructor(registry: Registry) {
-    this.#registry = registry;
+  /** @param onDue a registration that was let go is due */
+  constructor(table: SlotTable, files: Files, onDue: (slot: number) => void) {
+    this.#table = table;
+    this.#files = files;
+    this.#onDue = onDue;
   }
 
-  /** What is due before the rings' next. */
-  shiftDue(): HeldEvent | undefined {
-    return this.#due.shift();
-  }
-
-  isDue(slot: number, generation: number): boolean {
-    return this.#due.some(held => held.slot === slot && held.generation === generation);
-  }
-
-  /** What the consumer is to see of it; undefined: the registration is gone, or its interest has changed. */
+  /** What the consumer is to see of it; undefined: the registration is gone, or not ready any more. */
   open(event: HeldEvent): ServiceEvent | undefined {
-    const { table } = this.#registry;
-    const { slot, generation, mask } = event;
-    if (!table.isHeld(slot, generation)) return undefined;
-    const events = mask & (table.interestOf(slot) | EPOLLERR | EPOLLHUP) & READINESS;
-    if (events === 0) {
-      this.#outdated(event);
+    const table = this.#table;
+    const { slot } = event;
+    if (!this.#isHeld(event)) return undefined;
+    const due = claims.takeOwn(table.words, slot * SLOT_WORDS);
+    const interest = table.interestOf(slot);
+    const mask = readiness(this.#files, slot, due, interest, false, false);
+    const events = mask & (interest | EPOLLERR | EPOLLHUP) & READINESS;
+    if (mask === NOT_ITS_FILE || (events === 0 && (due & claims.WAKE) === 0)) {
+      this.#letGo(slot, false);
       return undefined;
     }
-    return eventOf(this.#registry, slot, events);
-  }
-
-  /**
-   * Of an interest that modify() has replaced since. It may have spent the oneshot that modify() armed, and the event of
-   * the new interest been dropped for it: the kernel is to look once more.
-   */
-  #outdated(event: HeldEvent): void {
-    const { table } = this.#registry;
-    const { slot, generation } = event;
-    const at = table.claimAt(slot);
-    if ((table.interestOf(slot) & EPOLLONESHOT) === 0) {
-      this.release(event);
-      return;
-    }
-    claims.wake(table.words, at, generation);
-    if (claims.drop(table.words, at) === claims.IDLE) this.#registry.rearm(slot);
+    return eventOf(table, slot, events);
   }
 
   /** The consumer has done with it. */
-  release({ slot, generation }: HeldEvent): void {
-    const { table } = this.#registry;
-    if (!table.isHeld(slot, generation)) return;
-    const at = table.claimAt(slot);
-    const interest = table.interestOf(slot);
-    if ((interest & (EPOLLET | EPOLLONESHOT)) === 0) {
-      if (claims.drop(table.words, at) === claims.IDLE) this.#registry.rearm(slot);
-      return;
-    }
-    while (claims.release(table.words, at) === claims.AGAIN) {
-      const mask = claims.resume(table.words, at, (interest & EPOLLONESHOT) !== 0);
-      if (mask < 0) continue;
-      this.#due.push({ slot, generation, mask });
-      return;
-    }
+  release(event: HeldEvent): void {
+    if (this.#isHeld(event)) this.#letGo(event.slot, claims.isLevel(this.#table.interestOf(event.slot)));
   }
-}
 
-/** An event of a registration, as it is told to users. */
-export function eventOf(registry: Registry, slot: number, events: number): ServiceEvent {
-  const { words } = registry.table;
-  const base = slot * SLOT_WORDS;
-  return { fd: registry.table.fdOf(slot), events, data: joinWord64(words[base + LOW] ?? 0, words[base + HIGH] ?? 0) };
+  #letGo(slot: number, look: boolean): void {
+    const verdict = claims.release(this.#table.words, slot * SLOT_WORDS, look && this.#files.tells);
+    if (verdict === claims.STILL_DUE) this.#onDue(slot);
+  }
+
+  #isHeld({ slot, generation }: HeldEvent): boolean {
+    const table = this.#table;
+    return table.isHeld(slot, generation) && claims.ownerOf(table.wordOf(slot)) === claims.MAIN;
+  }
 }

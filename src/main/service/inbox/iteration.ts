@@ -1,7 +1,8 @@
 /** `for await (const event of service)`: a registration rests from the moment its event is yielded until the next is asked for. */
 import { loopIsDue } from '../../../shared/epoll/loop/turns.js';
-import type { HeldEvent, ServiceEvent } from './consumer.js';
+import type { HeldEvent } from './consumer.js';
 import type { Intake } from './intake.js';
+import type { ServiceEvent } from './service-event.js';
 
 type Result = IteratorResult<ServiceEvent>;
 

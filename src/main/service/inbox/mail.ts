@@ -1,66 +1,103 @@
-/** The values in the threads' ports: what their handlers posted, and what they threw. Taken when a ring says so. */
+/**
+ * What goes to the service's listeners, in order: the values in the threads' ports (what their handlers posted, and what they
+ * threw), and the failures of what handlers asked for. It is noted when a ring says so, and told when it is the listeners' turn.
+ */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
-import { unpackError } from '../../../shared/service/error-transfer.js';
+import { type Parcel, unpackError } from '../../../shared/service/error-transfer.js';
 import * as L from '../../../shared/service/layout.js';
-import type { Parcel } from '../../../shared/service/parcel.js';
-import type { Registry } from '../registry/registry.js';
-import type { ServiceEvent } from './consumer.js';
+import type { ServiceEvent } from './service-event.js';
 
-/** Where they go on the main thread. What it throws is an uncaught exception. */
+/** Where it goes on the main thread. What it throws is an uncaught exception. */
 export interface MailSink {
   message(value: unknown): void;
   error(error: Error, event?: ServiceEvent): void;
 }
 
+type Note =
+  | { readonly index: number; readonly event: ServiceEvent | undefined }
+  | { readonly error: Error; readonly event: ServiceEvent | undefined };
+
 export class Mail {
   readonly #header: Int32Array;
-  readonly #registry: Registry;
+  readonly #words: readonly Int32Array[];
   readonly #sink: MailSink;
   readonly #portOf: (index: number) => MessagePort | undefined;
-  /** How many values of ready.post() were taken, for each thread. */
-  readonly #received: number[];
+  readonly #notes: Note[] = [];
+  #next = 0;
 
-  constructor(plan: L.Plan, registry: Registry, sink: MailSink, portOf: (index: number) => MessagePort | undefined) {
+  constructor(plan: L.Plan, sink: MailSink, portOf: (index: number) => MessagePort | undefined) {
     this.#header = L.headerOf(plan);
-    this.#registry = registry;
+    this.#words = Array.from({ length: plan.threads }, (_, index) => L.threadOf(plan, index).words);
     this.#sink = sink;
     this.#portOf = portOf;
-    this.#received = new Array<number>(plan.threads).fill(0);
   }
 
-  /** The next value of thread `index`. */
-  receive(index: number): Parcel | undefined {
+  /** Whether all is told. */
+  get isEmpty(): boolean {
+    return this.#next === this.#notes.length;
+  }
+
+  /** There is a value in the port of thread `index`. @param event what was running when the handler threw */
+  expect(index: number, event?: ServiceEvent): void {
+    this.#notes.push({ index, event });
+  }
+
+  failure(error: Error, event?: ServiceEvent): void {
+    this.#notes.push({ error, event });
+  }
+
+  /** Tells the next. What a listener throws, it throws. */
+  tell(): void {
+    const note = this.#notes[this.#next++];
+    if (this.isEmpty) {
+      this.#notes.length = 0;
+      this.#next = 0;
+    }
+    if (note === undefined) return;
+    if ('error' in note) this.#sink.error(note.error, note.event);
+    else this.#open(note.index, note.event);
+  }
+
+  #open(index: number, event: ServiceEvent | undefined): void {
     const port = this.#portOf(index);
     const received: { message: Parcel } | undefined = port && receiveMessageOnPort(port);
-    return received?.message;
+    if (received !== undefined) this.#pass(index, received.message, event);
+  }
+
+  #pass(index: number, parcel: Parcel, event: ServiceEvent | undefined): void {
+    if ('post' in parcel) {
+      this.#taken(index, 1);
+      this.#sink.message(parcel.post);
+    } else {
+      this.#sink.error(unpackError(parcel.error), event);
+    }
   }
 
   /**
-   * Passes a value of thread `index` on.
+   * Thread `index` is dead. What it has sent and could not announce any more is passed on; those that never came are not
+   * waited for.
    *
-   * @param event what was running when the handler threw
+   * @param event what was running when it threw, if it did
+   * @param guarded calls, and sees to what listeners throw
    */
-  open(index: number, parcel: Parcel | undefined, slot = L.EXIT_SLOT, generation = 0, event?: ServiceEvent): void {
-    if (parcel === undefined) return;
-    if ('post' in parcel) {
-      this.#received[index] = (this.#received[index] ?? 0) + 1;
-      this.#free(1);
-      this.#sink.message(parcel.post);
-      return;
+  settle(index: number, event: ServiceEvent | undefined, guarded: (call: () => void) => void): void {
+    while (!this.isEmpty) guarded(() => this.tell());
+    const port = this.#portOf(index);
+    for (;;) {
+      const received: { message: Parcel } | undefined = port && receiveMessageOnPort(port);
+      if (received === undefined) break;
+      guarded(() => this.#pass(index, received.message, event));
     }
-    this.#registry.failed(slot, generation);
-    this.#sink.error(unpackError(parcel.error), event);
-  }
-
-  /** Thread `index` has ended and posted `posted` values in all: those that never came are not waited for. */
-  settle(index: number, posted: number): void {
-    this.#free(posted - (this.#received[index] ?? 0));
-    this.#received[index] = posted;
+    const words = this.#words[index];
+    if (words !== undefined) this.#taken(index, ((words[L.POSTED] ?? 0) - (words[L.TAKEN] ?? 0)) | 0);
   }
 
   /** Lets threads that wait for room post that many more values. */
-  #free(count: number): void {
-    Atomics.sub(this.#header, L.POSTS, count);
+  #taken(index: number, count: number): void {
+    const words = this.#words[index];
+    if (words === undefined) return;
+    Atomics.add(words, L.TAKEN, count);
+    Atomics.add(this.#header, L.POSTS, 1);
     Atomics.notify(this.#header, L.POSTS);
   }
 }

@@ -1,34 +1,33 @@
 /**
- * The main thread in the place of the threads of a service without a handler. What they fetch is for it alone, so while
- * it is awake it asks the kernel itself, in turn with the rings, and the threads stay out of the way: no ring, no
- * doorbell, no switch of threads for each event.
+ * The main thread in the place of the threads of a service without a handler. What they fetch is for it alone, so while it is
+ * awake it asks the kernel itself, in turn with the rings, and the threads stay out of the way: no ring, no doorbell, no
+ * switch of threads for each event.
  *
  * AWAKE is 1 from when the main thread has been woken, or a loop has asked for an event, until it has found nothing more.
- * While a loop's body is at an event it stays 1: nobody else wants what comes meanwhile. A thread that is about to block
- * in epoll_wait sleeps on that word instead. Whatever becomes ready after the main thread's last look is still the
- * kernel's when AWAKE becomes 0, and the next thread in epoll_wait gets it: the one that is woken here, or one that sees
- * the 0 before it sleeps. The main thread claims as the threads do, in its own name; what it cannot deliver goes back to
- * the kernel: before the registration whose listener threw, or with which a consumer left, so that the others come first
- * the next time. What was modified since it was fetched is dropped: modify() has had the kernel look again, and claiming
- * the registration for what was there before would spend a oneshot.
+ * While a loop's body is at an event it stays 1: nobody else wants what comes meanwhile. A thread that is about to block in
+ * epoll_wait sleeps on that word instead. No wake-up is lost: an event after our last look stays in the ready list, and at
+ * least one thread returns to epoll_wait once AWAKE is 0, because we wake one, and any other sees 0 before it sleeps. What is
+ * due when AWAKE becomes 0 goes to the run queue, where that thread finds it.
+ *
+ * What a listener that throws, or a consumer that leaves, has not come to is due, for whoever is next.
  */
-
 import { EPOLLONESHOT } from '../../../shared/epoll/flags.js';
 import { EVENT_WORDS, epollWait } from '../../../shared/kernel/syscalls.js';
 import * as claims from '../../../shared/service/claim.js';
 import * as L from '../../../shared/service/layout.js';
-import type { Registry } from '../registry/registry.js';
-import type { Requests } from '../registry/requests.js';
+import type { Waking } from '../../../shared/service/waking.js';
+import type { SlotTable } from '../registry/slot-table.js';
 import type { HeldEvent } from './consumer.js';
+
+/** How often the kernel is asked for one event. */
+const LOOKS = 16;
 
 export class StandIn {
   readonly #header: Int32Array;
   readonly #epfd: number;
-  readonly #registry: Registry;
-  readonly #requests: Requests;
+  readonly #table: SlotTable;
+  readonly #waking: Waking;
   readonly #agenda: Int32Array;
-  /** Of each entry: the SEQUENCE that its slot had. */
-  readonly #sequences: Int32Array;
   readonly #most: number;
   /** What counts for each thread beside what it has counted itself: every look is one thread's, in turn. */
   readonly stats: readonly Float64Array[];
@@ -40,16 +39,21 @@ export class StandIn {
   /** The next entry of the agenda, and how many there are. */
   #next = 0;
   #count = 0;
+  /** Slots that are due, and how many of them come before the kernel is asked again. */
+  #due: number[] = [];
+  #nextDue = 0;
+  #dueFirst = 0;
+  /** `next` has given up, and there may be more. */
+  isTired = false;
 
   /** @param most how many events it fetches at once */
-  constructor(plan: L.Plan, epfd: number, registry: Registry, requests: Requests, most: number) {
+  constructor(plan: L.Plan, epfd: number, table: SlotTable, waking: Waking, most: number) {
     this.#header = L.headerOf(plan);
     this.#epfd = epfd;
-    this.#registry = registry;
-    this.#requests = requests;
+    this.#table = table;
+    this.#waking = waking;
     this.#most = Math.min(most, plan.batch);
     this.#agenda = new Int32Array(this.#most * EVENT_WORDS);
-    this.#sequences = new Int32Array(this.#most);
     this.stats = Array.from({ length: plan.threads }, () => new Float64Array(L.STATS_DOUBLES));
   }
 
@@ -64,31 +68,74 @@ export class StandIn {
   /** One of the threads goes back to the kernel; the others find out by themselves, soon enough for what they are for. */
   end(): void {
     this.#begun = false;
+    this.giveBack();
     if (Atomics.exchange(this.#header, L.AWAKE, 0) === 1) Atomics.notify(this.#header, L.AWAKE, 1);
   }
 
-  /**
-   * Fetches what is ready, at most `most`, and delivers it. How many there were.
-   *
-   * @param deliver takes an event that the main thread holds; may give the rest back, and may throw once it has
-   */
-  take(most: number, deliver: (held: HeldEvent) => void): number {
-    const n = this.look(most);
-    for (let held = this.shift(); held !== undefined; held = this.shift()) deliver(held);
-    return n;
+  /** A registration that the main thread has let go is due: in its turn here, or for the threads. */
+  due(slot: number): void {
+    if (this.#begun) this.#due.push(slot);
+    else this.#waking.share(slot);
   }
 
-  /** The next of what was fetched. */
-  shift(): HeldEvent | undefined {
+  /**
+   * The next that the main thread is to hold: of what was fetched, then of what is due, once through, then of what it fetches
+   * now. Undefined: there is nothing.
+   *
+   * @param most how many events it may fetch
+   */
+  next(most: number): HeldEvent | undefined {
+    for (let looks = 0; ; looks++) {
+      const held = this.#fetched() ?? this.#taken();
+      if (held !== undefined) return held;
+      // Nothing but what is held, or is no more, over and over.
+      this.isTired = looks === LOOKS;
+      if (this.isTired) return undefined;
+      const found = this.#look(most);
+      this.#moveShared();
+      this.#dueFirst = this.#due.length - this.#nextDue;
+      if (found <= 0 && this.#dueFirst === 0) return undefined;
+    }
+  }
+
+  #fetched(): HeldEvent | undefined {
     while (this.#next < this.#count) {
-      const held = this.#claim(this.#next++);
+      const held = this.#reserve(this.#next++);
       if (held !== undefined) return held;
     }
     return undefined;
   }
 
-  /** Fetches what is ready, at most `most`, if the main thread is to do so and has nothing left. How many there were. */
-  look(most: number): number {
+  #taken(): HeldEvent | undefined {
+    while (this.#dueFirst > 0) {
+      this.#dueFirst--;
+      const held = this.#take(this.#shiftDue());
+      if (held !== undefined) return held;
+    }
+    return undefined;
+  }
+
+  #shiftDue(): number {
+    const slot = this.#due[this.#nextDue++] ?? 0;
+    if (this.#nextDue === this.#due.length) {
+      this.#due.length = 0;
+      this.#nextDue = 0;
+    }
+    return slot;
+  }
+
+  /** What others have put into the run queue is for the main thread, too. */
+  #moveShared(): void {
+    const { queue } = this.#waking;
+    for (let left = this.#most; left > 0; left--) {
+      const slot = queue.pop();
+      if (slot < 0) return;
+      this.#due.push(slot);
+    }
+  }
+
+  /** Fetches what is ready, at most `most`, if the main thread is to do so. How many there were. */
+  #look(most: number): number {
     if (Atomics.load(this.#header, L.AWAKE) === 0) return 0;
     const n = Math.max(0, epollWait(this.#epfd, this.#agenda, Math.min(most, this.#most), 0));
     this.#counts = this.stats[this.#turn];
@@ -97,49 +144,58 @@ export class StandIn {
     this.#add(L.EVENTS, n);
     this.#next = 0;
     this.#count = n;
-    for (let i = 0; i < n; i++) this.#sequences[i] = this.#sequenceOf(i);
     return n;
   }
 
-  /** Has the kernel look again at what was fetched, and is not delivered. */
+  /** What was fetched, or is due, and is not delivered, is for whoever is next. */
   giveBack(): void {
+    const { words } = this.#table;
     while (this.#next < this.#count) {
       const at = this.#next++ * EVENT_WORDS;
       const slot = this.#agenda[at + L.AGENDA_SLOT] ?? 0;
-      if (slot !== L.EXIT_SLOT) this.#requests.rearm(slot, this.#agenda[at + L.AGENDA_GENERATION] ?? 0);
+      if (slot < 0) continue;
+      const stamp = this.#agenda[at + L.AGENDA_STAMP] ?? 0;
+      const left = claims.leave(words, slot * L.SLOT_WORDS, stamp, this.#agenda[at] ?? 0, false);
+      if (left === claims.LEFT_DUE) this.#waking.queue.push(slot);
     }
+    while (this.#nextDue < this.#due.length) this.#waking.queue.push(this.#shiftDue());
+    this.#dueFirst = 0;
+    if (!this.#waking.queue.isEmpty) this.#waking.kick();
   }
 
-  /** Entry `i` of the agenda, if the main thread is to deliver it now. */
-  #claim(i: number): HeldEvent | undefined {
-    const { table } = this.#registry;
+  /** Entry `i` of the agenda, if the main thread is to deliver it. */
+  #reserve(i: number): HeldEvent | undefined {
+    const { words } = this.#table;
     const at = i * EVENT_WORDS;
     const mask = this.#agenda[at] ?? 0;
     const slot = this.#agenda[at + L.AGENDA_SLOT] ?? 0;
-    const generation = this.#agenda[at + L.AGENDA_GENERATION] ?? 0;
-    if (slot === L.EXIT_SLOT) return undefined;
-    if (this.#sequences[i] !== this.#sequenceOf(i) && table.isHeld(slot, generation)) return undefined;
-    const oneshot = (table.interestOf(slot) & EPOLLONESHOT) !== 0;
-    const generationAt = slot * L.SLOT_WORDS + L.GENERATION;
-    switch (claims.claim(table.words, table.claimAt(slot), generationAt, generation, claims.MAIN, mask, oneshot)) {
-      case claims.CLAIMED:
-        this.#add(L.HANDLED, 1);
-        return { slot, generation, mask };
-      case claims.CONTENDED:
-        this.#add(L.CONTENDED_EVENTS, 1);
-        return undefined;
-      case claims.STALE:
-        this.#add(L.STALE_EVENTS, 1);
-        return undefined;
-      default:
-        return undefined;
+    if (slot < 0) return undefined; // one of the service's own eventfds
+    const stamp = this.#agenda[at + L.AGENDA_STAMP] ?? 0;
+    const verdict = claims.reserve(words, slot * L.SLOT_WORDS, stamp, claims.MAIN, mask);
+    if (verdict === 0) {
+      this.#add(L.HANDLED, 1);
+      return { slot, generation: this.#table.generationOf(slot) };
     }
+    if (verdict === claims.CONTENDED) this.#add(L.CONTENDED_EVENTS, 1);
+    else if (verdict === claims.STALE) this.#add(L.STALE_EVENTS, 1);
+    return undefined;
   }
 
-  /** How often what entry `i` is of was modified. */
-  #sequenceOf(i: number): number {
-    const slot = this.#agenda[i * EVENT_WORDS + L.AGENDA_SLOT] ?? 0;
-    return slot === L.EXIT_SLOT ? 0 : (this.#registry.table.words[slot * L.SLOT_WORDS + L.SEQUENCE] ?? 0);
+  /** A slot that may be due. */
+  #take(slot: number): HeldEvent | undefined {
+    const { words } = this.#table;
+    const base = slot * L.SLOT_WORDS;
+    for (;;) {
+      const word = this.#table.wordOf(slot);
+      if (!claims.isDue(word)) return undefined;
+      const oneshot = (this.#table.interestOf(slot) & EPOLLONESHOT) !== 0;
+      const isPast = oneshot && claims.dueOf(word) === claims.LOOK;
+      const next = isPast ? claims.taken(word) : claims.reserved(word, claims.MAIN, 0, oneshot);
+      if (!claims.exchange(words, base, word, next)) continue;
+      if (isPast) return undefined;
+      this.#add(L.HANDLED, 1);
+      return { slot, generation: this.#table.generationOf(slot) };
+    }
   }
 
   #add(field: number, n: number): void {

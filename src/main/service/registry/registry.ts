@@ -5,31 +5,40 @@
  * whose registration is still being ended (its handler runs) waits for that, and for nothing else. The kernel's answer
  * is the truth: an fd that was closed behind the service's back, and its number used again, shows as an ADD that
  * succeeds, or as ENOENT or EBADF; the old slot is retired then.
+ *
+ * What a handler asks of its own registration takes effect in the table at once, and in the kernel when its run has let go
+ * of it (`released`): until then the registration rests, whoever else modifies it meanwhile, and what comes is dropped; so
+ * the kernel is to look after that.
  */
-
-import {
-  EPOLL_CTL_ADD,
-  EPOLL_CTL_DEL,
-  EPOLL_CTL_MOD,
-  EPOLLET,
-  EPOLLIN,
-  EPOLLONESHOT,
-} from '../../../shared/epoll/flags.js';
+import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLONESHOT } from '../../../shared/epoll/flags.js';
 import { EBADF, ENOENT, EpollError } from '../../../shared/errors.js';
 import * as sys from '../../../shared/kernel/syscalls.js';
 import * as claims from '../../../shared/service/claim.js';
-import { EXIT_SLOT, type Plan } from '../../../shared/service/layout.js';
+import type { Files } from '../../../shared/service/files.js';
+import { EXIT_SLOT, type Plan, SLOT_WORDS, WAKE_SLOT } from '../../../shared/service/layout.js';
+import type { Waking } from '../../../shared/service/waking.js';
 import { throwLater } from '../uncaught.js';
 import { SlotTable } from './slot-table.js';
 
 /** A registration that ends once its handler returns. */
 interface Ending {
   readonly fd: number;
-  readonly done: Array<() => void>;
+  readonly done: () => void;
   /** Whether the fd itself is to be closed then. */
-  close: boolean;
+  readonly closes: boolean;
   /** What was asked of this fd since. */
   readonly queue: Array<() => void>;
+}
+
+export interface RegistryParts {
+  readonly plan: Plan;
+  readonly capacity: number;
+  readonly epfd: number;
+  /** The service's own eventfds, which callers can neither modify nor unregister. */
+  readonly exitFd: number;
+  readonly wakeFd: number;
+  readonly files: Files;
+  readonly waking: Waking;
 }
 
 /** There are as many registrations as the service has room for. */
@@ -37,27 +46,29 @@ export const NO_ROOM = 1;
 
 export class Registry {
   readonly table: SlotTable;
-  readonly #epfd: number;
-  readonly #capacity: number;
-  readonly #exitFd: number;
+  readonly #parts: RegistryParts;
   readonly #request = new Uint32Array(sys.EVENT_WORDS);
   readonly #endings = new Map<number, Ending>();
   readonly #endingByFd = new Map<number, Ending>();
   /** Slots without a registration that a thread still holds. */
   readonly #retired = new Set<number>();
   controlCalls = 0;
+  /** The slot of the last registration that was added. */
+  added = 0;
 
-  /** @param exitFd the service's own eventfd, which callers can neither modify nor unregister */
-  constructor(plan: Plan, capacity: number, epfd: number, exitFd: number) {
-    this.table = new SlotTable(plan);
-    this.#epfd = epfd;
-    this.#capacity = capacity;
-    this.#exitFd = exitFd;
+  constructor(parts: RegistryParts) {
+    this.table = new SlotTable(parts.plan);
+    this.#parts = parts;
   }
 
-  /** The service's own eventfd: level-triggered and never drained, it wakes every thread for good. 0, or an errno. */
-  addExit(): number {
-    return this.#control(EPOLL_CTL_ADD, this.#exitFd, EPOLLIN, EXIT_SLOT, 1);
+  /**
+   * The service's own eventfds. The one that ends all waits is level-triggered and never drained: it wakes every thread, for
+   * good. The other one is edge-triggered: each write wakes one. 0, or an errno.
+   */
+  addOwn(): number {
+    const { exitFd, wakeFd } = this.#parts;
+    const code = this.#control(EPOLL_CTL_ADD, exitFd, EPOLLIN, EXIT_SLOT, 1);
+    return code < 0 ? code : this.#control(EPOLL_CTL_ADD, wakeFd, EPOLLIN | EPOLLET, WAKE_SLOT, 1);
   }
 
   /** Carries out `call` now, or after the fd's registration has ended. */
@@ -70,63 +81,75 @@ export class Registry {
   /** 0, the negative errno, or NO_ROOM. */
   add(fd: number, interest: number, low: number, high: number): number {
     const { table } = this;
+    const { capacity, epfd, files } = this.#parts;
     // An fd that the table knows may be the kernel's EEXIST, or take the place of one that was closed. The latter ends
     // first: a thread that holds it, and finds the number ready and registered again, must not take that for its own.
     const known = table.slotOf(fd);
-    if (known === undefined && table.size >= this.#capacity) return NO_ROOM;
-    if (known !== undefined && !sys.isRegisteredFile(this.#epfd, fd)) this.#forget(fd, known);
+    if (known === undefined && table.size >= capacity) return NO_ROOM;
+    if (known !== undefined && files.tells && !sys.isRegisteredFile(epfd, fd)) this.#forget(fd, known);
     const slot = table.take(fd, interest, low, high);
     if (slot < 0) return NO_ROOM;
-    const code = this.#control(EPOLL_CTL_ADD, fd, kernelMask(interest), slot, table.generationOf(slot));
+    files.record(slot);
+    const code = this.#control(EPOLL_CTL_ADD, fd, this.#kernelMask(interest), slot, table.stampOf(slot));
     if (code < 0) {
       table.putBack(slot);
       return code;
     }
     const before = table.bind(fd, slot);
     if (before !== undefined) this.#retire(before);
+    this.added = slot;
     return 0;
   }
 
-  /** 0, or the negative errno. */
-  modify(fd: number, interest: number, low: number, high: number): number {
-    const { table } = this;
-    const slot = table.slotOf(fd);
-    if (slot === undefined) return this.#refuse(fd);
-    table.update(slot, interest, low, high);
-    // Awake before the kernel looks: an event that is dropped because of REST comes from before that look.
-    claims.wake(table.words, table.claimAt(slot), table.generationOf(slot));
-    return this.#modifySlot(slot);
+  /** Replaces interest and data, ends its rest, and has the kernel look. 0, or the negative errno. @param id of which registration, if that matters */
+  modify(fd: number, id: number | undefined, interest: number, low: number, high: number): number {
+    const slot = this.#find(fd, id);
+    if (slot < 0) return slot;
+    return this.#look(slot, this.table.update(slot, interest, low, high));
   }
 
-  /** Has the kernel look at a registration's fd again, as if it had just become ready. 0, or the negative errno. */
-  rearm(slot: number): number {
-    return this.#modifySlot(slot);
+  /** The same for a handler, of its own registration: the kernel is asked once that is let go. 0, or the negative errno. */
+  modifyOwn(slot: number, generation: number, interest: number, low: number, high: number): number {
+    if (!this.table.isCurrent(slot, generation)) return -ENOENT;
+    this.table.update(slot, interest, low, high);
+    return 0;
   }
 
-  #modifySlot(slot: number): number {
+  /** Has the kernel look at a registration, as if it had just become ready. @param word its claim word */
+  #look(slot: number, word: number): number {
     const { table } = this;
+    const { files, waking } = this.#parts;
     const fd = table.fdOf(slot);
-    const code = this.#control(EPOLL_CTL_MOD, fd, kernelMask(table.interestOf(slot)), slot, table.generationOf(slot));
-    if (code === -ENOENT || code === -EBADF) this.#forget(fd, slot);
+    const interest = table.interestOf(slot);
+    // Where poll takes what it tells, the kernel's own look would take it, and tell nobody.
+    const told = files.isNews(slot) ? files.ready(slot, interest) : 0;
+    const code = this.#control(EPOLL_CTL_MOD, fd, this.#kernelMask(interest), slot, table.stampOf(slot));
+    if (code === -ENOENT || code === -EBADF) {
+      this.#forget(fd, slot);
+      return code;
+    }
+    const found = told === 0 ? claims.NOTHING : claims.leave(table.words, slot * SLOT_WORDS, table.stampOf(slot), told, false);
+    if (found === claims.LEFT_DUE || claims.isDue(word)) waking.share(slot);
     return code;
   }
 
   /**
    * Unregisters, and closes the fd too if asked; `done` comes once no handler runs for it.
    *
+   * @param id of which registration, if that matters
    * @returns 0, or the negative errno, and then `done` never comes
    */
-  remove(fd: number, close: boolean, done: () => void): number {
+  remove(fd: number, id: number | undefined, closes: boolean, done: () => void): number {
     const { table } = this;
-    const slot = table.slotOf(fd);
-    if (slot === undefined) return this.#refuse(fd);
+    const slot = this.#find(fd, id);
+    if (slot < 0) return slot;
     const code = this.#control(EPOLL_CTL_DEL, fd, 0, 0, 0);
     if (code < 0) {
       if (code === -ENOENT || code === -EBADF) this.#forget(fd, slot);
       return code;
     }
     table.unbind(fd);
-    const ending: Ending = { fd, done: [done], close, queue: [] };
+    const ending: Ending = { fd, done, closes, queue: [] };
     if (table.end(slot)) {
       this.#complete(ending);
     } else {
@@ -136,38 +159,80 @@ export class Registry {
     return 0;
   }
 
-  /** A slot that was ending was let go, by its owner's release or for an owner that is dead. */
-  released(slot: number): void {
+  /** One more run. 0, or the negative errno. */
+  wake(fd: number, id: number | undefined): number {
+    const slot = this.#find(fd, id);
+    if (slot < 0) return slot;
+    this.#parts.waking.wake(slot, this.table.generationOf(slot));
+    return 0;
+  }
+
+  /** The slot of an fd's registration, or the negative errno. */
+  #find(fd: number, id: number | undefined): number {
+    const slot = this.table.slotOf(fd);
+    if (id !== undefined) return slot !== undefined && this.table.idOf(slot) === id ? slot : -ENOENT;
+    return slot ?? this.#refuse(fd);
+  }
+
+  /**
+   * A slot was let go that was ending, or whose handler had asked for something: all of that was carried out before. 0, or
+   * the negative errno of what it asked for.
+   */
+  released(slot: number, generation: number): number {
+    const { table } = this;
+    if (!table.isHeld(slot, generation)) return 0;
+    const word = table.wordOf(slot);
+    if (claims.ownerOf(word) !== claims.NOBODY) return 0;
+    if (claims.isClosing(word)) {
+      this.#finish(slot);
+      return 0;
+    }
+    if (!claims.isAsked(word)) return 0;
+    return this.#look(slot, claims.settle(table.words, slot * SLOT_WORDS, false));
+  }
+
+  /** A slot that was ending was let go. */
+  #finish(slot: number): void {
     this.table.finish(slot);
-    const ending = this.#endings.get(slot);
     this.#retired.delete(slot);
+    const ending = this.#endings.get(slot);
     if (ending === undefined) return;
     this.#endings.delete(slot);
     if (this.#endingByFd.get(ending.fd) === ending) this.#endingByFd.delete(ending.fd);
     this.#complete(ending);
   }
 
-  /**
-   * A handler threw, and the thread has left its registration to the main thread: it rests from now on, also if the
-   * handler asked for a modify() before it threw, which has been carried out since.
-   */
+  /** A handler threw: it rests from now on, whatever the handler had asked for. Of nobody else's rest is that the end. */
   failed(slot: number, generation: number): void {
-    const { words } = this.table;
-    if (!this.table.isHeld(slot, generation)) return;
-    const at = this.table.claimAt(slot);
-    claims.rest(words, at, generation);
-    if (claims.ownerOf(Atomics.load(words, at)) !== claims.MAIN) return;
-    if (claims.drop(words, at) === claims.CLOSED) this.released(slot);
+    if (this.table.isHeld(slot, generation) && claims.isAsked(this.table.wordOf(slot))) {
+      claims.settle(this.table.words, slot * SLOT_WORDS, true);
+    }
+  }
+
+  /**
+   * Lets go of what a dead thread held; what it had not begun is due. Whether it was in a run, and rests.
+   *
+   * @param due what the thread had taken of it
+   */
+  abandon(slot: number, owner: number, due: number): boolean {
+    const { table } = this;
+    const rests = table.runningOf(slot) !== 0;
+    if (!claims.abandon(table.words, slot * SLOT_WORDS, owner, rests, due)) return false;
+    table.endRun(slot);
+    const word = table.wordOf(slot);
+    if (claims.isClosing(word)) this.#finish(slot);
+    else if (claims.isDue(word)) this.#parts.waking.share(slot);
+    return rests;
   }
 
   /** What a listener throws on the way is an uncaught exception, and keeps nothing that waits from being settled. */
-  #complete(ending: Ending): void {
-    if (ending.close) sys.close(ending.fd);
-    for (const done of ending.done) done();
+  #complete({ fd, done, closes, queue }: Ending): void {
+    if (closes) sys.close(fd);
+    done();
     // One of them may be another unregister that has to wait: the rest waits behind it.
-    for (const call of ending.queue) {
+    for (const call of queue) {
       try {
-        this.submit(ending.fd, call);
+        this.submit(fd, call);
       } catch (error) {
         throwLater(error);
       }
@@ -176,7 +241,7 @@ export class Registry {
 
   /** The service has ended, no handler runs: nobody waits any more. */
   releaseAll(): void {
-    for (const slot of [...this.#endings.keys()]) this.released(slot);
+    for (const slot of [...this.#endings.keys()]) this.#finish(slot);
   }
 
   /** The slots that a dead thread may own: registered ones, and those that are ending. */
@@ -198,9 +263,18 @@ export class Registry {
 
   /** What the kernel says of an fd that is not registered here: EBADF, EPERM, EINVAL; ENOENT for one of the service's own. */
   #refuse(fd: number): number {
-    if (fd === this.#exitFd) return -ENOENT;
+    if (fd === this.#parts.exitFd || fd === this.#parts.wakeFd) return -ENOENT;
     const code = this.#control(EPOLL_CTL_DEL, fd, 0, 0, 0);
     return code < 0 ? code : -ENOENT;
+  }
+
+  /**
+   * Edge-triggered underneath in every mode but oneshot: level is the threads' work, without a system call per event. Where
+   * they cannot tell whether an fd still is the same file, level is the kernel's: it forgets a file that is closed.
+   */
+  #kernelMask(interest: number): number {
+    if ((interest & EPOLLONESHOT) !== 0 || (!this.#parts.files.tells && claims.isLevel(interest))) return interest;
+    return interest | EPOLLET;
   }
 
   #control(op: number, fd: number, events: number, low: number, high: number): number {
@@ -208,13 +282,8 @@ export class Registry {
     this.#request[0] = events;
     this.#request[sys.DATA_LOW] = low;
     this.#request[sys.DATA_HIGH] = high;
-    return sys.epollControl(this.#epfd, op, fd, this.#request);
+    return sys.epollControl(this.#parts.epfd, op, fd, this.#request);
   }
-}
-
-/** Edge-triggered underneath in every mode but oneshot: level is the threads' work, without a system call per event. */
-function kernelMask(interest: number): number {
-  return interest & EPOLLONESHOT ? interest : interest | EPOLLET;
 }
 
 /** An epoll_ctl that failed, for a promise to reject with. */

@@ -1,13 +1,11 @@
 /** Carries out what handlers ask of epoll_ctl, in the order asked. */
-
-import { joinWord64 } from '../../../shared/epoll/events.js';
 import { ENOENT, outOfRange } from '../../../shared/errors.js';
-import * as claims from '../../../shared/service/claim.js';
+import { joinWord64 } from '../../../shared/epoll/events.js';
 import * as L from '../../../shared/service/layout.js';
-import type { ServiceEvent } from '../inbox/consumer.js';
+import { eventOf, type ServiceEvent } from '../inbox/service-event.js';
 import { controlError, NO_ROOM, type Registry } from './registry.js';
 
-export type Report = (error: Error, event?: ServiceEvent) => void;
+export type Report = (error: Error, event: ServiceEvent) => void;
 
 const nothing = (): void => {};
 
@@ -27,38 +25,57 @@ export class Requests {
     this.#report = report;
   }
 
-  register(fd: number, mask: number, low: number, high: number): void {
+  /** Carries out one entry of a thread's ring. */
+  carryOut(ring: Int32Array, at: number): void {
+    const op = ring[at + L.OP] ?? 0;
+    const slot = ring[at + L.OP_SLOT] ?? 0;
+    const generation = ring[at + L.OP_GENERATION] ?? 0;
+    const fd = ring[at + L.OP_FD] ?? 0;
+    const mask = (ring[at + L.OP_MASK] ?? 0) >>> 0;
+    const low = (ring[at + L.OP_LOW] ?? 0) >>> 0;
+    const high = (ring[at + L.OP_HIGH] ?? 0) >>> 0;
+    if (op === L.RELEASED) this.#released(slot, generation);
+    else if (op === L.REGISTER) this.#register(fd, mask, low, high);
+    else if (op === L.MODIFY) this.#modify(slot, generation, fd, mask, low, high);
+    else if (op === L.UNREGISTER || op === L.CLOSE) this.#remove(slot, generation, op === L.CLOSE, entryEvent(ring, at));
+  }
+
+  #register(fd: number, mask: number, low: number, high: number): void {
     this.#registry.submit(fd, () => {
       const code = this.#registry.add(fd, mask, low, high);
       if (code === 0) return;
       const error = code === NO_ROOM ? full(this.#capacity) : controlError(code, fd);
-      this.#report(error, { fd, events: mask >>> 0, data: joinWord64(low, high) });
+      // It has no id: none was registered. -1 is nobody's.
+      this.#report(error, { fd, id: -1, events: mask, data: joinWord64(low, high) });
     });
   }
 
-  modify(slot: number, generation: number, fd: number, mask: number, low: number, high: number): void {
-    const code = this.#registry.table.isCurrent(slot, generation)
-      ? this.#registry.modify(fd, mask, low, high)
-      : -ENOENT;
-    if (code < 0) this.#report(controlError(code, fd), { fd, events: mask >>> 0, data: joinWord64(low, high) });
+  #modify(slot: number, generation: number, fd: number, mask: number, low: number, high: number): void {
+    const code = this.#registry.modifyOwn(slot, generation, mask, low, high);
+    if (code === 0) return;
+    const event = { fd, id: L.idOf(slot, generation), events: mask, data: joinWord64(low, high) };
+    this.#report(controlError(code, fd), event);
   }
 
-  /** @param event what the handler that asks for it was given */
-  remove(slot: number, generation: number, close: boolean, event: ServiceEvent): void {
-    const registry = this.#registry;
-    const current = registry.table.isCurrent(slot, generation);
-    const code = current ? registry.remove(event.fd, close, nothing) : -ENOENT;
-    if (code < 0) this.#report(controlError(code, event.fd), event);
+  /** What has ended meanwhile need not be ended: that is no failure. */
+  #remove(slot: number, generation: number, closes: boolean, event: ServiceEvent): void {
+    const code = this.#registry.remove(event.fd, event.id, closes, nothing);
+    if (code < 0 && code !== -ENOENT) this.#report(controlError(code, event.fd), event);
   }
 
-  /** A thread has given up an event, or a level registration that may still be ready. */
-  rearm(slot: number, generation: number): void {
+  #released(slot: number, generation: number): void {
     const { table } = this.#registry;
-    if (!table.isCurrent(slot, generation)) return;
-    if (!claims.isResting(Atomics.load(table.words, slot * L.SLOT_WORDS + L.CLAIM))) this.#registry.rearm(slot);
+    const code = this.#registry.released(slot, generation);
+    if (code < 0) this.#report(controlError(code, table.fdOf(slot)), eventOf(table, slot, table.interestOf(slot)));
   }
+}
 
-  released(slot: number, generation: number): void {
-    if (this.#registry.table.generationOf(slot) === generation) this.#registry.released(slot);
-  }
+/** What the handler that has sent the entry was given. */
+export function entryEvent(ring: Int32Array, at: number): ServiceEvent {
+  return {
+    fd: ring[at + L.OP_FD] ?? 0,
+    id: L.idOf(ring[at + L.OP_SLOT] ?? 0, ring[at + L.OP_GENERATION] ?? 0),
+    events: (ring[at + L.OP_MASK] ?? 0) >>> 0,
+    data: joinWord64((ring[at + L.OP_LOW] ?? 0) >>> 0, (ring[at + L.OP_HIGH] ?? 0) >>> 0),
+  };
 }

@@ -2,17 +2,24 @@
 import * as claims from '../../../shared/service/claim.js';
 import {
   CLAIM,
+  DEVICE,
   FD,
   GENERATION,
   HIGH,
+  INODE,
   INTEREST,
+  idOf,
+  KIND,
   LOW,
   NEXT,
   type Plan,
+  RUNNING,
   SEQUENCE,
   SLOT_WORDS,
+  STAMP,
   slotsOf,
   stateStride,
+  TOUCHED,
 } from '../../../shared/service/layout.js';
 import { FdMap } from './fd-map.js';
 
@@ -58,13 +65,30 @@ export class SlotTable {
     return this.words[slot * SLOT_WORDS + GENERATION] ?? 0;
   }
 
-  claimAt(slot: number): number {
-    return slot * SLOT_WORDS + CLAIM;
+  stampOf(slot: number): number {
+    return this.words[slot * SLOT_WORDS + STAMP] ?? 0;
+  }
+
+  idOf(slot: number): number {
+    return idOf(slot, this.generationOf(slot));
+  }
+
+  wordOf(slot: number): number {
+    return Atomics.load(this.words, slot * SLOT_WORDS + CLAIM);
+  }
+
+  /** The mask of the run that is under way, or was when its thread died, with BEGUN; 0: none. */
+  runningOf(slot: number): number {
+    return Atomics.load(this.words, slot * SLOT_WORDS + RUNNING);
+  }
+
+  endRun(slot: number): void {
+    Atomics.store(this.words, slot * SLOT_WORDS + RUNNING, 0);
   }
 
   /** Whether the slot still is this generation's registration. */
   isCurrent(slot: number, generation: number): boolean {
-    return this.generationOf(slot) === generation && this.#byFd.get(this.fdOf(slot)) === slot;
+    return this.isHeld(slot, generation) && this.#byFd.get(this.fdOf(slot)) === slot;
   }
 
   /** Whether the slot still has this generation's fd and data: registered, or ending and held by a thread. */
@@ -82,9 +106,19 @@ export class SlotTable {
     words[base + INTEREST] = interest;
     words[base + LOW] = low;
     words[base + HIGH] = high;
-    if (words[base + GENERATION] === 0) words[base + GENERATION] = 1;
-    Atomics.store(words, base + CLAIM, claims.idleWord(words[base + GENERATION] ?? 1));
-    if (this.#stride > 0) this.#states.fill(0, slot * this.#stride, (slot + 1) * this.#stride);
+    words[base + KIND] = 0;
+    words[base + INODE] = 0;
+    words[base + DEVICE] = 0;
+    if (words[base + GENERATION] === 0) {
+      words[base + GENERATION] = 1;
+      words[base + STAMP] = 1;
+    }
+    Atomics.store(words, base + CLAIM, claims.idleWord(this.stampOf(slot)));
+    // Memory that nobody has touched is zero, and was not committed yet.
+    if (words[base + TOUCHED] !== 0) {
+      this.#states.fill(0, slot * this.#stride, (slot + 1) * this.#stride);
+      words[base + TOUCHED] = 0;
+    }
     return slot;
   }
 
@@ -104,6 +138,7 @@ export class SlotTable {
 
   /** The kernel refused: the slot was never seen. */
   putBack(slot: number): void {
+    Atomics.store(this.words, slot * SLOT_WORDS + CLAIM, claims.freeWord(this.stampOf(slot)));
     this.#free(slot);
   }
 
@@ -119,8 +154,12 @@ export class SlotTable {
     this.#byFd.delete(fd);
   }
 
-  /** Replaces interest and data, whole for whoever reads them meanwhile. */
-  update(slot: number, interest: number, low: number, high: number): void {
+  /**
+   * Replaces interest and data, whole for whoever reads them meanwhile, and then the stamp: events from before are stale.
+   *
+   * @returns the claim word
+   */
+  update(slot: number, interest: number, low: number, high: number): number {
     const base = slot * SLOT_WORDS;
     const { words } = this;
     Atomics.add(words, base + SEQUENCE, 1);
@@ -128,30 +167,30 @@ export class SlotTable {
     Atomics.store(words, base + LOW, low);
     Atomics.store(words, base + HIGH, high);
     Atomics.add(words, base + SEQUENCE, 1);
+    const stamp = after(this.stampOf(slot));
+    Atomics.store(words, base + STAMP, stamp);
+    return claims.renew(words, base, stamp);
   }
 
   /** Ends the slot's registration: true at once, or false when a thread holds it: `finish` follows its release. */
   end(slot: number): boolean {
-    const next = this.#after(slot);
-    if (claims.close(this.words, this.claimAt(slot), next) !== claims.FREED) return false;
-    this.#renew(slot, next);
+    const stamp = after(this.stampOf(slot));
+    if (claims.close(this.words, slot * SLOT_WORDS, stamp) !== claims.FREED) return false;
+    this.#renew(slot, stamp);
     return true;
   }
 
   /** The thread that held it has let go, or is dead. */
   finish(slot: number): void {
-    const next = this.#after(slot);
-    Atomics.store(this.words, this.claimAt(slot), claims.idleWord(next));
-    this.#renew(slot, next);
+    const stamp = after(this.stampOf(slot));
+    Atomics.store(this.words, slot * SLOT_WORDS + CLAIM, claims.freeWord(stamp));
+    this.#renew(slot, stamp);
   }
 
-  #after(slot: number): number {
-    const next = (this.generationOf(slot) + 1) | 0;
-    return next === 0 ? 1 : next;
-  }
-
-  #renew(slot: number, generation: number): void {
-    Atomics.store(this.words, slot * SLOT_WORDS + GENERATION, generation);
+  #renew(slot: number, stamp: number): void {
+    const base = slot * SLOT_WORDS;
+    Atomics.store(this.words, base + STAMP, stamp);
+    Atomics.store(this.words, base + GENERATION, after(this.generationOf(slot)));
     this.#free(slot);
   }
 
@@ -166,4 +205,10 @@ export class SlotTable {
   bound(): IterableIterator<number> {
     return this.#byFd.slots();
   }
+}
+
+/** 0 is no generation, and no stamp. */
+function after(count: number): number {
+  const next = (count + 1) | 0;
+  return next === 0 ? 1 : next;
 }

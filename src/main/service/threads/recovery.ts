@@ -1,74 +1,75 @@
 /**
- * Takes over what a dead thread had: nothing is lost with it. Its ring was drained before.
+ * Takes over what a dead thread had: nothing is lost with it. Its ring was read before.
  *
- * Its events that nobody claimed, and the registrations that it held, go back to the kernel, which looks at their fds
- * again. The one whose handler was running rests: running it again would be a crash loop. A peer may be taking over what
- * the thread had while it was in that handler; that is waited for.
+ * What it had begun (RUNNING says so) rests: running it again would be a crash loop. Everything else is due, for whoever is
+ * free: registrations that it held, events that it had fetched (its agenda), what its list says, and what it had in hand. Its
+ * list holds nothing back in the meantime: any thread that sees that it does not get on shares it out.
  */
-
+import { READINESS } from '../../../shared/epoll/flags.js';
 import { EVENT_WORDS } from '../../../shared/kernel/syscalls.js';
 import * as claims from '../../../shared/service/claim.js';
 import * as L from '../../../shared/service/layout.js';
-import { eventOf, type ServiceEvent } from '../inbox/consumer.js';
+import type { Waking } from '../../../shared/service/waking.js';
+import { eventOf, type ServiceEvent } from '../inbox/service-event.js';
 import type { Registry } from '../registry/registry.js';
 
-const PEER_MS = 1000;
-
-/** @returns what was running when the thread died */
+/**
+ * @param owner the dead thread's number as an owner
+ * @param isOnItsWay whether an event is with the main thread's consumer, or in a ring
+ * @returns what was running when it died: one, or as many as promises were pending
+ */
 export function recover(
   registry: Registry,
+  waking: Waking,
   memory: L.ThreadMemory,
   owner: number,
-  rearm: (slot: number, generation: number) => void,
-): ServiceEvent | undefined {
-  const { words, agenda, held } = memory;
+  isOnItsWay: (slot: number, generation: number) => boolean,
+): ServiceEvent[] {
+  const { words, agenda, list } = memory;
   const { table } = registry;
-  awaitPeer(words);
-  const at = Atomics.exchange(words, L.AT, L.AT_NOTHING);
-  const slot = words[L.AT_SLOT] ?? 0;
-  const generation = words[L.AT_GENERATION] ?? 0;
-  const running = at === L.AT_RUN && table.isHeld(slot, generation);
-  const interrupted = running ? eventOf(registry, slot, words[L.AT_MASK] ?? 0) : undefined;
-  if (running) claims.rest(table.words, table.claimAt(slot), generation);
-
-  for (const owned of [...registry.slots()]) reclaim(registry, owned, owner, running && owned === slot);
-  // It had thrown, and the thread died before it could tell.
-  if (running) reclaim(registry, slot, claims.MAIN, true);
-  held.fill(0);
-  for (let i = 0; i < agenda.length; i += EVENT_WORDS) {
-    const left = Atomics.exchange(agenda, i + L.AGENDA_GENERATION, 0);
-    if (left !== 0) rearm(agenda[i + L.AGENDA_SLOT] ?? 0, left);
+  const hand = (words[L.HAND] ?? 0) - 1;
+  words[L.HAND] = 0;
+  const interrupted: ServiceEvent[] = [];
+  for (const slot of [...registry.slots()]) {
+    if (claims.ownerOf(table.wordOf(slot)) !== owner) continue;
+    const due = slot === hand ? (words[L.HAND_DUE] ?? 0) : 0;
+    const event = eventOf(table, slot, (table.runningOf(slot) & READINESS) >>> 0);
+    if (registry.abandon(slot, owner, due)) interrupted.push(event);
   }
-  if (at === L.AT_EVENT && slot !== L.EXIT_SLOT) rearm(slot, generation);
+  if (hand >= 0) recoverHand(registry, waking, hand, isOnItsWay);
+  for (let i = 0; i < agenda.length; i += EVENT_WORDS) {
+    const stamp = Atomics.exchange(agenda, i + L.AGENDA_STAMP, 0);
+    const slot = agenda[i + L.AGENDA_SLOT] ?? 0;
+    if (stamp === 0 || slot < 0) continue;
+    const left = claims.leave(table.words, slot * L.SLOT_WORDS, stamp, agenda[i] ?? 0, false);
+    if (left === claims.LEFT_DUE) waking.queue.push(slot);
+  }
+  for (let i = 0; i < list.length; i++) {
+    const slot = Atomics.exchange(list, i, 0) - 1;
+    if (slot >= 0 && claims.isDue(table.wordOf(slot))) waking.queue.push(slot);
+  }
+  waking.queue.mend();
+  waking.kick();
   return interrupted;
 }
 
-/** A peer that is at it has done in microseconds, if it lives. */
-function awaitPeer(words: Int32Array): void {
-  const until = performance.now() + PEER_MS;
-  for (let left = PEER_MS; left > 0; left = until - performance.now()) {
-    const at = Atomics.load(words, L.AT);
-    if (at < L.AT_PEER) return;
-    Atomics.wait(words, L.AT, at, left);
-  }
-  Atomics.store(words, L.AT, L.AT_RUN);
-}
-
-/** A dead thread takes nothing over any more. */
-export function releasePeers(threads: Iterable<L.ThreadMemory>, dead: number): void {
-  for (const { words } of threads) {
-    Atomics.compareExchange(words, L.AT, L.AT_PEER + dead, L.AT_RUN);
-    Atomics.notify(words, L.AT);
-  }
-}
-
-/** Lets go of a slot for its dead owner. */
-function reclaim(registry: Registry, slot: number, owner: number, rests: boolean): void {
+/** What it was taking, giving to the main thread, or had just let go of. */
+function recoverHand(
+  registry: Registry,
+  waking: Waking,
+  slot: number,
+  isOnItsWay: (slot: number, generation: number) => boolean,
+): void {
   const { table } = registry;
-  const at = table.claimAt(slot);
-  if (!claims.seize(table.words, at, table.generationOf(slot), owner, claims.MAIN)) return;
-  // A oneshot that was claimed and not run has not had its run.
-  if (!rests) claims.wake(table.words, at, table.generationOf(slot));
-  if (claims.drop(table.words, at) === claims.CLOSED) registry.released(slot);
-  else if (!rests) registry.rearm(slot);
+  const generation = table.generationOf(slot);
+  const word = table.wordOf(slot);
+  if (claims.ownerOf(word) === claims.MAIN && !isOnItsWay(slot, generation)) {
+    // Reserved for the main thread, and never put in the ring.
+    registry.abandon(slot, claims.MAIN, 0);
+  } else if (claims.isDue(word)) {
+    waking.queue.push(slot);
+  } else {
+    // Let go, and the registry never told.
+    registry.released(slot, generation);
+  }
 }

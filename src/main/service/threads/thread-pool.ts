@@ -24,6 +24,7 @@ const STARTING_MS = 500;
 export interface ThreadPoolOptions {
   readonly plan: L.Plan;
   readonly epfd: number;
+  readonly wakeFd: number;
   readonly bell: number;
   readonly handler: string | undefined;
   readonly handlerData: unknown;
@@ -116,7 +117,7 @@ export class ThreadPool {
   async #begin(index: number): Promise<void> {
     const thread = this.#threads[index];
     if (thread === undefined) return;
-    const { plan, epfd, bell, handler, handlerData } = this.#options;
+    const { plan, epfd, wakeFd, bell, handler, handlerData } = this.#options;
     const { port1, port2 } = new MessageChannel();
     port1.unref();
     thread.port?.close();
@@ -125,7 +126,7 @@ export class ThreadPool {
     thread.dead = false;
     Atomics.store(thread.words, L.THREAD_ID, 0);
     Atomics.store(thread.words, L.PHASE, L.PHASE_NEW);
-    const task: ThreadTask = { plan, index, epfd, bell, port: port2, koffi: koffiBinary(), handler, handlerData };
+    const task: ThreadTask = { plan, index, epfd, wakeFd, bell, port: port2, koffi: koffiBinary(), handler, handlerData };
     const started = this.#queue.add(() => this.#piscina.run(task, { transferList: [port2] }));
     this.#watch();
     let failure: PackedError | undefined;
