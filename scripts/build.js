@@ -17,11 +17,11 @@ process.exit(status ?? 1);
  * One file instead of twenty, and CommonJS: that is what piscina loads, in a third of the time, and a thread that is ended
  * in the middle of it leaves nothing behind. (Imported constants would be loaded at every use, too.)
  *
- * A handler that imports the package must meet the same EpollError, and system calls that are loaded already: these two
+ * A handler that imports the package must meet the same EpollError, and system calls that are loaded already: these
  * are files of their own, and the ES modules of their names hand out what is in them.
  */
 async function bundleThread() {
-  const once = ['shared/errors', 'shared/kernel/syscalls'];
+  const once = ['shared/errors', 'shared/kernel/uv', 'shared/kernel/syscalls'];
   const bundle = await rolldown({
     input: Object.fromEntries(['worker/service/thread', ...once].map(name => [name, `dist/${name}.js`])),
     platform: 'node',

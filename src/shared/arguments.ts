@@ -34,6 +34,20 @@ export function descriptor(fd: FdLike, name = 'fd'): number {
   return integer(inner, `${name}.fd`, 0, INT32_MAX);
 }
 
+/** What a request is about: an fd, and which registration of it, if that was given. */
+export interface Target {
+  readonly fd: number;
+  readonly id: number | undefined;
+}
+
+/** An fd, or an object with one; its `id`, if it is a number, says which registration is meant. Each is read once. */
+export function target(fd: FdLike, name = 'fd'): Target {
+  const number = descriptor(fd, name);
+  const id: unknown = typeof fd === 'number' ? undefined : Reflect.get(fd, 'id');
+  if (id === undefined || typeof id !== 'number') return { fd: number, id: undefined };
+  return { fd: number, id: integer(id, `${name}.id`, -1, Number.MAX_SAFE_INTEGER) };
+}
+
 /** A file descriptor, as a number. */
 export function rawDescriptor(fd: number): number {
   // The unsigned shift turns whatever is not such a number into one that differs.

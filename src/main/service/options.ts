@@ -61,7 +61,13 @@ export function checkServiceOptions(given: WaitServiceOptions): CheckedOptions {
   const resourceLimits = checkLimits(given.resourceLimits);
   // Threads that are replaced later get what was given now.
   const handlerData: unknown = structuredClone(given.handlerData);
-  return { plan: plan(threads, capacity, batch, stateBytes, concurrency), capacity, handler, handlerData, resourceLimits };
+  return {
+    plan: plan(threads, capacity, batch, stateBytes, concurrency),
+    capacity,
+    handler,
+    handlerData,
+    resourceLimits,
+  };
 }
 
 function plan(threads: number, capacity: number, batch: number, stateBytes: number, concurrency: number): Plan {

@@ -2,15 +2,15 @@
 
 import { EventEmitter } from 'node:events';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
-import type { EventInit, FdLike } from '../../shared/arguments.js';
+import type { EventInit, FdLike, Target } from '../../shared/arguments.js';
 import * as args from '../../shared/arguments.js';
 import { EPOLLEXCLUSIVE } from '../../shared/epoll/flags.js';
 import { EBADF, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
 import { requireLinux } from '../../shared/kernel/syscalls.js';
 import type { Core } from './core.js';
-import type { Registration, ServiceEvent } from './inbox/service-event.js';
 import type { Sink } from './inbox/intake.js';
 import { EventIteration } from './inbox/iteration.js';
+import type { Registration, ServiceEvent } from './inbox/service-event.js';
 import { type CheckedOptions, checkServiceOptions, type WaitServiceOptions } from './options.js';
 import { controlError, NO_ROOM } from './registry/registry.js';
 import { full } from './registry/requests.js';
@@ -112,52 +112,86 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
    * @throws (rejects) the kernel's EpollError: EEXIST, EBADF, EPERM for a regular file, ENOSPC …; TypeError, RangeError for
    *   arguments; RangeError ERR_OUT_OF_RANGE for one registration more than `capacity`
    */
-  register(fd: FdLike, event: EventInit): Promise<void> {
-    return this.#control(fd, event, (target, events, low, high) => this.#core.registry.add(target, events, low, high));
-  }
-
-  /** Replaces mask and data both, ends its rest, and looks at the fd anew. @throws (rejects) as `register`; ENOENT */
-  modify(fd: FdLike, event: EventInit): Promise<void> {
-    return this.#control(fd, event, (target, events, low, high) =>
-      this.#core.registry.modify(target, events, low, high),
+  register(fd: FdLike, event: EventInit): Promise<Registration> {
+    const { registry } = this.#core;
+    return this.#control(
+      () => ({ fd: args.descriptor(fd), id: undefined }),
+      event,
+      (target, events, low, high) => registry.add(target.fd, events, low, high),
+      target => ({ fd: target.fd, id: registry.table.idOf(registry.added) }),
     );
   }
 
-  #control(
-    fd: FdLike,
+  /**
+   * Replaces mask and data both, ends its rest, and looks at the fd anew. Where the target has an `id`, only that registration
+   * is meant: ENOENT once it has ended.
+   *
+   * @throws (rejects) as `register`; ENOENT
+   */
+  modify(fd: FdLike, event: EventInit): Promise<void> {
+    const { registry } = this.#core;
+    return this.#control(
+      () => args.target(fd),
+      event,
+      (target, events, low, high) => registry.modify(target.fd, target.id, events, low, high),
+      () => undefined,
+    );
+  }
+
+  #control<T>(
+    read: () => Target,
     event: EventInit,
-    call: (fd: number, events: number, low: number, high: number) => number,
-  ): Promise<void> {
+    call: (target: Target, events: number, low: number, high: number) => number,
+    result: (target: Target) => T,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
-      const target = args.descriptor(fd);
-      const events = args.eventInit(event, target, data);
+      const target = read();
+      const events = args.eventInit(event, target.fd, data);
       if (events & EPOLLEXCLUSIVE) throw outOfRange('event.events', 'without EPOLLEXCLUSIVE in a service', events);
       const [low = 0, high = 0] = data;
-      this.#submit(target, () => {
+      this.#submit(target.fd, () => {
         const code = this.closed ? -EBADF : call(target, events, low, high);
-        if (code === 0) resolve();
-        else reject(code === NO_ROOM ? full(this.#capacity) : controlError(code, target));
+        if (code === 0) resolve(result(target));
+        else reject(code === NO_ROOM ? full(this.#capacity) : controlError(code, target.fd));
       });
     });
   }
 
   /**
-   * Once it resolves, no handler runs for this registration, and none will: the fd can be closed.
+   * Once it resolves, no handler runs for this registration, and none will: the fd can be closed. Where the target has an
+   * `id`, only that registration is meant.
    *
    * @throws (rejects) EpollError ENOENT, EBADF; TypeError, RangeError for the argument
    */
   unregister(fd: FdLike): Promise<void> {
     return new Promise((resolve, reject) => {
-      const target = args.descriptor(fd);
-      this.#submit(target, () => {
-        const code = this.closed ? -EBADF : this.#core.registry.remove(target, false, resolve);
-        if (code < 0) reject(controlError(code, target));
+      const target = args.target(fd);
+      this.#submit(target.fd, () => {
+        const code = this.closed ? -EBADF : this.#core.registry.remove(target.fd, target.id, false, resolve);
+        if (code < 0) reject(controlError(code, target.fd));
       });
     });
   }
 
+  /**
+   * One more run (or event), soon, whether it is ready or not; `events` is 0 if it is not. Several before it are one; a
+   * registration that rests stays so; for a oneshot it counts as its run.
+   *
+   * @throws EpollError ENOENT for what is not registered (any more), EBADF after close(); TypeError, RangeError
+   */
+  wake(fd: FdLike): void {
+    const target = args.target(fd);
+    if (this.closed) throw new EpollError(EBADF, 'epoll_ctl', target.fd);
+    this.#core.intake.catchUp();
+    const code = this.#core.registry.wake(target.fd, target.id);
+    if (code < 0) throw controlError(code, target.fd);
+    if (!this.#hasHandler) this.#core.intake.drainSoon();
+  }
+
   #submit(fd: number, call: () => void): void {
     if (this.closed) throw new EpollError(EBADF, 'epoll_ctl', fd);
+    // What handlers have asked by now comes first.
+    this.#core.intake.catchUp();
     this.#core.registry.submit(fd, call);
   }
 

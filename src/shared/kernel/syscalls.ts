@@ -6,6 +6,7 @@
 import { createRequire } from 'node:module';
 import type { KoffiFunc, node as koffiNode } from 'koffi';
 import { EBADF, EINTR, ENOENT, unavailable } from '../errors.js';
+import { defineUv, EventLoop, type Uv } from './uv.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
@@ -49,6 +50,7 @@ type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 /** All that is called. */
 interface Libc {
   readonly koffi: Koffi;
+  readonly uv: Uv | undefined;
   readonly errno: () => number;
   readonly addressOf: (memory: Memory) => bigint;
   readonly epollWait: Call<[epfd: number, events: Memory, max: number, timeout: number]>;
@@ -117,6 +119,7 @@ function load(from?: string): Libc {
   if (from === undefined && binary !== undefined) pin(koffi, binary);
   return {
     koffi,
+    uv: defineUv(koffi, lib),
     errno: koffi.errno,
     addressOf: koffi.address,
     epollWait: lib.func('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
@@ -378,6 +381,12 @@ export function close(fd: number): number {
 /** Lets whatever else is ready to run on this core run first; comes back at once where there is nothing. */
 export function yieldCore(): void {
   libc().sched_yield();
+}
+
+/** This thread's event loop, to be asked for once; undefined where it cannot be looked into. */
+export function eventLoop(): EventLoop | undefined {
+  const { uv } = libc();
+  return uv && EventLoop.open(uv);
 }
 
 /** Watches `fd` for reading on this thread's event loop; the handle must be closed before the loop ends. */

@@ -377,7 +377,12 @@ export function abandon(words: Int32Array, base: number, owner: number, rests: b
   let word = Atomics.load(words, base + CLAIM);
   for (;;) {
     if (ownerOf(word) !== owner) return false;
-    const seen = Atomics.compareExchange(words, base + CLAIM, word, rests ? rested(word) & ~(OWNER | ASKED) : abandoned(word, due));
+    const seen = Atomics.compareExchange(
+      words,
+      base + CLAIM,
+      word,
+      rests ? rested(word) & ~(OWNER | ASKED) : abandoned(word, due),
+    );
     if (seen === word) return true;
     word = seen;
   }

@@ -22,7 +22,8 @@ const ORDINARY = 1;
 /** Its poll tells a change once: /proc/self/mounts, pressure stalls, perf's rings. What it told must not be asked again. */
 const NEWS = 2;
 
-const ORDINARY_ANONYMOUS = /^anon_inode:\[?(eventfd|timerfd|eventpoll|signalfd|inotify|fanotify|pidfd|io_uring|userfaultfd)/;
+const ORDINARY_ANONYMOUS =
+  /^anon_inode:\[?(eventfd|timerfd|eventpoll|signalfd|inotify|fanotify|pidfd|io_uring|userfaultfd)/;
 
 export class Files {
   readonly #slots: Int32Array;
@@ -113,9 +114,7 @@ export class Files {
   }
 
   #isRecorded(base: number): boolean {
-    return (
-      this.#slots[base + L.DEVICE] === low(this.#file[0]) && this.#slots[base + L.INODE] === low(this.#file[1])
-    );
+    return this.#slots[base + L.DEVICE] === low(this.#file[0]) && this.#slots[base + L.INODE] === low(this.#file[1]);
   }
 
   /** Whether poll takes what it tells; found out once for each registration. */
@@ -127,6 +126,11 @@ export class Files {
       this.#slots[at] = kind;
     }
     return kind === NEWS;
+  }
+
+  /** A file that tells a change once is watched: no thread may look at the instance through another one, which loses that. */
+  noteNews(): void {
+    Atomics.store(this.#header, L.NEWS, 1);
   }
 
   #kindOf(fd: number): number {

@@ -13,6 +13,8 @@ export const KCMP = 2;
 export const POSTS = 3;
 /** 1 while the main thread takes what is ready itself: threads without a handler sleep on this word (inbox/stand-in.ts). */
 export const AWAKE = 4;
+/** 1: a file is watched whose poll tells a change once (files.ts). */
+export const NEWS = 5;
 /** Threads that are blocked in epoll_wait, at least: one that dies there is counted for ever. */
 export const IDLE = 16;
 /** Threads that stay out of epoll_wait for a moment; one that dies in it is counted for ever. */

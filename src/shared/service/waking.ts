@@ -36,6 +36,12 @@ export class Waking {
     if (Atomics.load(this.#header, L.IDLE) > 0) write(this.#wakeFd, ONE, 8);
   }
 
+  /** One more run for that registration; `slot` is the id's. */
+  wakeId(slot: number, id: number): void {
+    const generation = Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.GENERATION);
+    if (L.idOf(slot, generation) === id) this.wake(slot, generation);
+  }
+
   /** One more run for that registration. False: there is none any more. */
   wake(slot: number, generation: number): boolean {
     if (!(slot >= 0 && slot < this.#count) || generation === 0) return false;

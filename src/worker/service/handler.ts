@@ -11,13 +11,32 @@ export interface HandlerModule {
   setup?(handlerData: unknown): void | Promise<void>;
 }
 
-/** Imports the module and runs its setup. @param url as for import() */
-export async function loadHandler(url: string, handlerData: unknown): Promise<Handler> {
+/** What a thread offers to modules of the package itself, in any run and between runs. */
+export interface ThreadServices {
+  /** The thread's number, from 0. */
+  readonly index: number;
+  /** One more run of that registration, as ready.wake(). */
+  wake(id: number): void;
+  /** As ready.post(). */
+  post(value: unknown): void;
+}
+
+/**
+ * Imports the module and runs its setup. A module of the package itself may have `setupThread` instead.
+ *
+ * @param url as for import()
+ */
+export async function loadHandler(url: string, handlerData: unknown, thread: ThreadServices): Promise<Handler> {
   const imported: unknown = await import(url);
   const outer = member(imported, 'default');
   // CommonJS, compiled from TypeScript or not: its exports are import()'s default.
   const [holder, handler] = typeof outer === 'function' ? [imported, outer] : [outer, member(outer, 'default')];
   if (!isHandler(handler)) throw invalidType('the default export of the handler module', 'a function', handler);
+  const setupThread = member(holder, 'setupThread');
+  if (typeof setupThread === 'function') {
+    await setupThread.call(holder, handlerData, thread);
+    return handler;
+  }
   const setup = member(holder, 'setup') ?? member(handler, 'setup');
   if (setup !== undefined) {
     if (typeof setup !== 'function') throw invalidType('the setup of the handler module', 'a function', setup);

@@ -1,7 +1,7 @@
 /** What a thread sends to the main thread: entries in its ring, values through its port, and the doorbell. */
 import type { MessagePort } from 'node:worker_threads';
 import { write } from '../../shared/kernel/syscalls.js';
-import { packError, type Parcel } from '../../shared/service/error-transfer.js';
+import { type Parcel, packError } from '../../shared/service/error-transfer.js';
 import * as L from '../../shared/service/layout.js';
 import { RingWriter } from '../../shared/service/ring.js';
 

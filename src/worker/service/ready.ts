@@ -158,10 +158,7 @@ export class ReadyRegistration implements Ready {
 
   wake(target: { readonly id: number }): void {
     this.#check();
-    const id = targetId(target);
-    const slot = L.slotOf(id);
-    const generation = this.#parts.slots[slot * L.SLOT_WORDS + L.GENERATION] ?? 0;
-    if (L.idOf(slot, generation) === id) this.#parts.waking.wake(slot, generation);
+    wakeById(this.#parts.plan, this.#parts.waking, targetId(target));
   }
 
   register(fd: FdLike, event: EventInit): void {
@@ -235,6 +232,12 @@ export class ReadyCache {
     this.#kept[at] = made;
     return made;
   }
+}
+
+/** One more run for the registration of that id; nothing if it has ended. */
+export function wakeById(plan: L.Plan, waking: Waking, id: number): void {
+  const slot = L.slotOf(id);
+  if (slot < plan.slots) waking.wakeId(slot, id);
 }
 
 function targetId(target: { readonly id: number }): number {

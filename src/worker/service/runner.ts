@@ -5,7 +5,15 @@
  * Whenever the thread may die, what it has in hand is known: an event stands in the agenda until RUNNING says that its run has
  * begun; HAND names the slot that is being taken (with what was due), given to the main thread, or let go.
  */
-import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLONESHOT, EPOLLRDHUP, EPOLLRDNORM, READINESS } from '../../shared/epoll/flags.js';
+import {
+  EPOLLERR,
+  EPOLLHUP,
+  EPOLLIN,
+  EPOLLONESHOT,
+  EPOLLRDHUP,
+  EPOLLRDNORM,
+  READINESS,
+} from '../../shared/epoll/flags.js';
 import * as claims from '../../shared/service/claim.js';
 import type { Files } from '../../shared/service/files.js';
 import * as L from '../../shared/service/layout.js';

@@ -4,9 +4,11 @@ import { threadId } from 'node:worker_threads';
 import { requireLinux } from '../../shared/kernel/syscalls.js';
 import { type PackedError, packError } from '../../shared/service/error-transfer.js';
 import * as L from '../../shared/service/layout.js';
-import { loadHandler } from './handler.js';
+import { Waking } from '../../shared/service/waking.js';
+import { loadHandler, type ThreadServices } from './handler.js';
 import { Outbox } from './outbox.js';
-import { ReadyRegistration } from './ready.js';
+import { OwnLoop } from './own-loop.js';
+import { ReadyCache, wakeById } from './ready.js';
 import { WaitLoop } from './wait-loop.js';
 
 export interface ThreadTask {
@@ -27,7 +29,7 @@ export interface ThreadTask {
 
 /** Undefined once the thread is about to wait; otherwise why it will not. */
 export default async function run(task: ThreadTask): Promise<PackedError | undefined> {
-  const { plan, index, epfd, bell, port, handler } = task;
+  const { plan, index, epfd, port, handler } = task;
   const { words } = L.threadOf(plan, index);
   Atomics.store(words, L.THREAD_ID, threadId);
   // A thread that is ended while it loads koffi aborts the process: whoever wants to end it asks here first.
@@ -35,19 +37,28 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
     throw new Error('the service was closed before this thread began');
   }
   // Its file is read while koffi loads; it runs after that.
-  const loading = handler === undefined ? undefined : loadHandler(handler, task.handlerData);
+  const waking = new Waking(plan, task.wakeFd);
+  const outbox = new Outbox(plan, index, port, task.bell);
+  const services: ThreadServices = {
+    index,
+    wake: id => wakeById(plan, waking, id),
+    post: value => outbox.post(value),
+  };
+  const loading = handler === undefined ? undefined : loadHandler(handler, task.handlerData, services);
   loading?.catch(() => {}); // told below, or of no interest
+  let ownLoop: OwnLoop;
   try {
     requireLinux(task.koffi);
+    // Before the handler's module runs: what the event loop has by now is Node's own.
+    ownLoop = new OwnLoop(epfd);
   } finally {
     Atomics.store(words, L.PHASE, L.PHASE_LOADED);
     Atomics.notify(words, L.PHASE);
   }
   try {
     const loaded = await loading;
-    const outbox = new Outbox(plan, L.threadOf(plan, index), port, bell);
-    const ready = new ReadyRegistration(plan, outbox);
-    const loop = new WaitLoop({ plan, index, epfd, outbox, ready, handler: loaded });
+    const readies = new ReadyCache({ plan, slots: L.slotsOf(plan), outbox, waking });
+    const loop = new WaitLoop({ plan, index, epfd, outbox, readies, waking, handler: loaded }, ownLoop);
     Atomics.store(words, L.PHASE, L.PHASE_WAITING);
     setImmediate(() => loop.turn());
     return undefined;

@@ -16,7 +16,7 @@ import * as L from '../../shared/service/layout.js';
 import type { Waking } from '../../shared/service/waking.js';
 import { DueList } from './due-list.js';
 import type { Outbox } from './outbox.js';
-import { OwnLoop } from './own-loop.js';
+import type { OwnLoop } from './own-loop.js';
 import { Pace, STUCK_MS } from './pace.js';
 import { Peers } from './peers.js';
 import { type Parts, Runner } from './runner.js';
@@ -237,6 +237,7 @@ export class WaitLoop {
       const n = this.#linger(room);
       if (n !== 0) return n;
     }
+    this.#ownLoop.mayNest = Atomics.load(header, L.NEWS) === 0;
     Atomics.add(header, L.IDLE, 1);
     // Who shares looks at IDLE after it has filled the queue; this looks at the queue after it has counted itself.
     const n = this.#waking.queue.isEmpty

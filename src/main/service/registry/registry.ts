@@ -10,7 +10,16 @@
  * of it (`released`): until then the registration rests, whoever else modifies it meanwhile, and what comes is dropped; so
  * the kernel is to look after that.
  */
-import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLET, EPOLLIN, EPOLLONESHOT } from '../../../shared/epoll/flags.js';
+import {
+  EPOLL_CTL_ADD,
+  EPOLL_CTL_DEL,
+  EPOLL_CTL_MOD,
+  EPOLLET,
+  EPOLLIN,
+  EPOLLONESHOT,
+  EPOLLPRI,
+  READINESS,
+} from '../../../shared/epoll/flags.js';
 import { EBADF, ENOENT, EpollError } from '../../../shared/errors.js';
 import * as sys from '../../../shared/kernel/syscalls.js';
 import * as claims from '../../../shared/service/claim.js';
@@ -98,6 +107,7 @@ export class Registry {
     const before = table.bind(fd, slot);
     if (before !== undefined) this.#retire(before);
     this.added = slot;
+    if (((interest & EPOLLPRI) !== 0 || (interest & READINESS) === 0) && files.isNews(slot)) files.noteNews();
     return 0;
   }
 
@@ -128,7 +138,8 @@ export class Registry {
       this.#forget(fd, slot);
       return code;
     }
-    const found = told === 0 ? claims.NOTHING : claims.leave(table.words, slot * SLOT_WORDS, table.stampOf(slot), told, false);
+    const found =
+      told === 0 ? claims.NOTHING : claims.leave(table.words, slot * SLOT_WORDS, table.stampOf(slot), told, false);
     if (found === claims.LEFT_DUE || claims.isDue(word)) waking.share(slot);
     return code;
   }

@@ -1,6 +1,7 @@
 /** Carries out what handlers ask of epoll_ctl, in the order asked. */
-import { ENOENT, outOfRange } from '../../../shared/errors.js';
+
 import { joinWord64 } from '../../../shared/epoll/events.js';
+import { outOfRange } from '../../../shared/errors.js';
 import * as L from '../../../shared/service/layout.js';
 import { eventOf, type ServiceEvent } from '../inbox/service-event.js';
 import { controlError, NO_ROOM, type Registry } from './registry.js';
@@ -37,7 +38,8 @@ export class Requests {
     if (op === L.RELEASED) this.#released(slot, generation);
     else if (op === L.REGISTER) this.#register(fd, mask, low, high);
     else if (op === L.MODIFY) this.#modify(slot, generation, fd, mask, low, high);
-    else if (op === L.UNREGISTER || op === L.CLOSE) this.#remove(slot, generation, op === L.CLOSE, entryEvent(ring, at));
+    else if (op === L.UNREGISTER || op === L.CLOSE)
+      this.#remove(slot, generation, op === L.CLOSE, entryEvent(ring, at));
   }
 
   #register(fd: number, mask: number, low: number, high: number): void {
@@ -59,8 +61,9 @@ export class Requests {
 
   /** What has ended meanwhile need not be ended: that is no failure. */
   #remove(slot: number, generation: number, closes: boolean, event: ServiceEvent): void {
+    if (!this.#registry.table.isCurrent(slot, generation)) return;
     const code = this.#registry.remove(event.fd, event.id, closes, nothing);
-    if (code < 0 && code !== -ENOENT) this.#report(controlError(code, event.fd), event);
+    if (code < 0) this.#report(controlError(code, event.fd), event);
   }
 
   #released(slot: number, generation: number): void {

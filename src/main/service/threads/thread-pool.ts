@@ -1,15 +1,28 @@
 /**
  * The threads: a piscina pool in which each worker runs one start task, and then waits in its loop until the service
  * ends. A thread that dies is replaced, at once for the first time and ever more slowly if it keeps dying.
+ *
+ * A thread lives many times, one life after the other (thread-life.ts); all that is heard of it comes with the life that it
+ * is about, so that nothing of a former one is taken for the present one's. What is heard, in whatever order, while this
+ * thread is busy say:
+ *   - the start task's answer: it runs, or (it did not load) it fails and its worker is ended here
+ *   - the start task's rejection: it fails likewise; it may be the echo of its worker's end
+ *   - an error that its worker throws, which is the reason of the end that follows
+ *   - its worker's end
+ *   - that no worker came up for it: one could not be made, or ended before it took a task
+ * A life is over when its worker has ended, and not before, so that nothing of it still runs when its place is taken; or when
+ * no worker came up. That is seen in one place, `#over`, once for each life. So it does not matter that the thread is in
+ * its loop, and may die in a handler, before its answer is seen: its end, then, overtakes the answer, which is dropped.
  */
 import { clearTimeout, setTimeout } from 'node:timers';
 import { MessageChannel, type MessagePort, type ResourceLimits, type Worker } from 'node:worker_threads';
-import { Piscina } from 'piscina';
+import { ArrayTaskQueue, Piscina, queueOptionsSymbol } from 'piscina';
+import { now } from '../../../shared/clock.js';
 import { koffiBinary } from '../../../shared/kernel/syscalls.js';
 import { type PackedError, unpackError } from '../../../shared/service/error-transfer.js';
 import * as L from '../../../shared/service/layout.js';
 import type { ThreadTask } from '../../../worker/service/thread.js';
-import { StartQueue } from './start-queue.js';
+import { Life } from './thread-life.js';
 
 /** How long a thread must have lived for its death not to count as one of a series. */
 const SETTLED_MS = 5000;
@@ -33,27 +46,37 @@ export interface ThreadPoolOptions {
   readonly onDeath: (index: number, error: Error) => void;
 }
 
+/** With whose it is: what the pool shows its queue and its balancer, and does not send. */
+type StartTask = ThreadTask & { readonly [queueOptionsSymbol]: Life };
+
 interface Thread {
   readonly words: Int32Array;
-  port: MessagePort | undefined;
-  startedAt: number;
+  /** The present one, or the last. */
+  life: Life | undefined;
   /** Deaths in a row. */
   deaths: number;
+  /** Until the next life. */
   timer: NodeJS.Timeout | undefined;
-  /** Whether its death was seen to, or it has not been started. */
-  dead: boolean;
+}
+
+/** A worker of the pool's. */
+interface Seat {
+  readonly worker: Worker;
+  /** Whose start task it has taken; it never takes another. */
+  life: Life | undefined;
 }
 
 export class ThreadPool {
   readonly #options: ThreadPoolOptions;
-  readonly #piscina: Piscina<ThreadTask, PackedError | undefined>;
+  readonly #piscina: Piscina<StartTask, PackedError | undefined>;
   readonly #threads: Thread[];
-  readonly #queue = new StartQueue();
-  readonly #known = new WeakSet<Worker>();
-  /** Workers that have a start task, by thread id. */
-  readonly #taken = new Set<number>();
-  readonly #errors = new Map<number, Error>();
-  readonly #starting = new Set<Promise<void>>();
+  readonly #queue = new ArrayTaskQueue();
+  /** By thread id: those that have not ended. */
+  readonly #seats = new Map<number, Seat>();
+  /** Called whenever a life begins to run or is over. */
+  #onChange: () => void = () => {};
+  /** Until all have started: what a death means. */
+  #onFailure: ((error: Error) => void) | undefined;
   #closing = false;
   #destroying = false;
   restarts = 0;
@@ -63,11 +86,9 @@ export class ThreadPool {
     const { plan, resourceLimits } = options;
     this.#threads = Array.from({ length: plan.threads }, (_, index) => ({
       words: L.threadOf(plan, index).words,
-      port: undefined,
-      startedAt: 0,
+      life: undefined,
       deaths: 0,
       timer: undefined,
-      dead: true,
     }));
     this.#piscina = new Piscina({
       filename: new URL('../../../worker/service/thread.cjs', import.meta.url).href,
@@ -78,10 +99,10 @@ export class ThreadPool {
       recordTiming: false,
       taskQueue: this.#queue,
       // One start task for each worker: a worker that waits on epoll looks idle to the pool.
-      loadBalancer: (_task, workers) => {
-        const free = workers.find(worker => !this.#taken.has(worker.id)) ?? null;
-        if (free !== null) this.#taken.add(free.id);
-        return free;
+      loadBalancer: (task, workers) => {
+        this.#watch();
+        const life = task[queueOptionsSymbol];
+        return workers.find(({ id }) => this.#seat(id, life)) ?? null;
       },
       ...(resourceLimits && { resourceLimits }),
     });
@@ -89,143 +110,159 @@ export class ThreadPool {
     this.#piscina.on('error', () => {});
   }
 
-  /** Starts all threads; rejects with the first failure, after every thread is past the point where it cannot be ended. */
-  async start(): Promise<void> {
-    const starts = this.#threads.map((_, index) => this.#start(index));
-    await Promise.all(starts);
+  /** Starts all threads; rejects with the first that fails to, or dies before all have. */
+  start(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.#onFailure = reject;
+      this.#onChange = () => {
+        if (this.#threads.some(({ life }) => life?.state !== 'running')) return;
+        this.#onFailure = undefined;
+        resolve();
+      };
+      for (const index of this.#threads.keys()) this.#begin(index);
+    });
   }
 
   portOf(index: number): MessagePort | undefined {
-    return this.#threads[index]?.port;
+    return this.#threads[index]?.life?.port;
   }
 
   /** Whether no thread is in its loop. */
   get ended(): boolean {
-    return this.#threads.every(({ dead, words }) => dead || Atomics.load(words, L.PHASE) !== L.PHASE_WAITING);
+    return this.#threads.every(({ life, words }) => !isThere(life) || Atomics.load(words, L.PHASE) !== L.PHASE_WAITING);
   }
 
-  async #start(index: number): Promise<void> {
-    const started = this.#begin(index);
-    this.#starting.add(started);
-    try {
-      await started;
-    } finally {
-      this.#starting.delete(started);
-    }
-  }
+  // ---- a life, from its beginning to its end ------------------------------------------------------------
 
-  async #begin(index: number): Promise<void> {
+  #begin(index: number): void {
     const thread = this.#threads[index];
     if (thread === undefined) return;
     const { plan, epfd, wakeFd, bell, handler, handlerData } = this.#options;
     const { port1, port2 } = new MessageChannel();
     port1.unref();
-    thread.port?.close();
-    thread.port = port1;
-    thread.startedAt = performance.now();
-    thread.dead = false;
+    thread.life?.port.close();
+    const life = new Life(index, port1);
+    thread.life = life;
     Atomics.store(thread.words, L.THREAD_ID, 0);
     Atomics.store(thread.words, L.PHASE, L.PHASE_NEW);
-    const task: ThreadTask = { plan, index, epfd, wakeFd, bell, port: port2, koffi: koffiBinary(), handler, handlerData };
-    const started = this.#queue.add(() => this.#piscina.run(task, { transferList: [port2] }));
-    this.#watch();
-    let failure: PackedError | undefined;
+    const from = { plan, index, epfd, wakeFd, bell, port: port2, koffi: koffiBinary(), handler, handlerData };
+    const task: StartTask = { ...from, [queueOptionsSymbol]: life };
     try {
-      failure = await started;
+      this.#piscina.run(task, { transferList: [port2] }).then(
+        failure => (failure === undefined ? this.#running(life) : this.#failed(life, unpackError(failure))),
+        error => this.#failed(life, error instanceof Error ? error : new Error(String(error))),
+      );
     } catch (error) {
-      // The worker did not come up, or died in its start (or the task could not be cloned).
-      const cause = this.#causeOf(thread) ?? (error instanceof Error ? error : new Error(String(error)));
-      this.#forget(thread);
-      throw cause;
-    }
-    if (failure !== undefined) {
-      this.#end(thread);
-      throw unpackError(failure);
+      // No worker could be made: there is no thread to be had, say.
+      this.#over(life, error instanceof Error ? error : new Error(String(error)));
     }
     this.#watch();
+  }
+
+  /** Gives the life's start task to the worker of this thread id, if that is free. */
+  #seat(id: number, life: object | null): boolean {
+    const seat = this.#seats.get(id);
+    if (seat === undefined || seat.life !== undefined || !(life instanceof Life)) return false;
+    seat.life = life;
+    life.worker = seat.worker;
+    life.state = 'starting';
+    return true;
+  }
+
+  #running(life: Life): void {
+    if (life.state !== 'starting') return;
+    life.state = 'running';
+    this.#onChange();
+  }
+
+  /** It has not started; once its worker has ended, it is over. */
+  #failed(life: Life, reason: Error): void {
+    if (life.state === 'over') return;
+    life.reason ??= reason;
+    if (life.worker === undefined) {
+      this.#over(life, reason); // the pool is being destroyed
+      return;
+    }
+    life.state = 'failed';
+    life.worker.terminate();
   }
 
   /** Listens to workers that are new. */
   #watch(): void {
     for (const worker of this.#piscina.threads) {
-      if (this.#known.has(worker)) continue;
-      this.#known.add(worker);
       const id = worker.threadId;
+      if (this.#seats.has(id)) continue;
+      const seat: Seat = { worker, life: undefined };
+      this.#seats.set(id, seat);
+      let thrown: Error | undefined;
       worker.on('error', (error: unknown) => {
-        this.#errors.set(id, error instanceof Error ? error : new Error(String(error)));
+        thrown = error instanceof Error ? error : new Error(String(error));
       });
-      worker.on('exit', code => this.#exited(id, code));
+      worker.on('exit', code => {
+        this.#seats.delete(id);
+        const { life } = seat;
+        const reason = life?.reason ?? thrown ?? deathOf(id, code);
+        if (life === undefined) this.#missing(reason);
+        else this.#over(life, reason);
+      });
     }
   }
 
-  #exited(id: number, code: number): void {
-    const hadTask = this.#taken.delete(id);
-    const error = this.#errors.get(id) ?? deathOf(id, code);
-    if (!hadTask) {
-      this.#errors.delete(id);
-      this.#queue.giveUpOne(error);
-      return;
-    }
-    const index = this.#threads.findIndex(({ words }) => Atomics.load(words, L.THREAD_ID) === id);
-    const thread = this.#threads[index];
-    if (thread === undefined || thread.dead) return;
-    // While its start task runs, the task's rejection tells; this keeps the reason for it.
-    this.#errors.set(id, error);
+  /** A worker has ended before it took a task: there may be one too many. */
+  #missing(reason: Error): void {
+    const queued = this.#threads.flatMap(({ life }) => (life?.state === 'queued' ? [life] : []));
+    const free = [...this.#seats.values()].filter(({ life }) => life === undefined);
+    const [first] = queued;
+    if (first !== undefined && free.length < queued.length) this.#over(first, reason);
+  }
+
+  /** The end of a life, for whatever reason: the only place where a death is seen to. */
+  #over(life: Life, reason: Error): void {
+    const thread = this.#threads[life.index];
+    if (thread === undefined || life.state === 'over') return;
+    const hadStarted = life.state === 'running';
+    life.state = 'over';
+    // Its task is not for whoever comes next.
+    const left = this.#queue.tasks.find(task => task[queueOptionsSymbol] === life);
+    if (left !== undefined) this.#queue.remove(left);
     const phase = Atomics.load(thread.words, L.PHASE);
-    if (phase !== L.PHASE_WAITING && phase !== L.PHASE_ENDED) return;
-    this.#errors.delete(id);
-    thread.dead = true;
-    if (phase === L.PHASE_ENDED || this.#destroying) return;
     try {
-      this.#options.onDeath(index, error);
+      if (this.#onFailure !== undefined) this.#onFailure(reason);
+      else if (this.#isDeath(phase, hadStarted)) this.#options.onDeath(life.index, reason);
     } finally {
-      this.#replace(index);
+      if (this.#onFailure === undefined) this.#replace(thread, life);
+      this.#onChange();
     }
   }
 
-  #causeOf(thread: Thread): Error | undefined {
-    return this.#errors.get(Atomics.load(thread.words, L.THREAD_ID));
+  /** Whether a life that is over has left something behind, or its end is news. */
+  #isDeath(phase: number, hadStarted: boolean): boolean {
+    if (this.#destroying || phase === L.PHASE_ENDED) return false;
+    // While the service ends, no thread is expected to start; but one that was in its loop may have been in a handler.
+    return !this.#closing || hadStarted || phase === L.PHASE_WAITING;
   }
 
-  #forget(thread: Thread): void {
-    this.#errors.delete(Atomics.load(thread.words, L.THREAD_ID));
-    thread.dead = true;
-  }
-
-  /** The thread lives, but its handler did not load: its worker goes, so that the next start has a fresh one. */
-  #end(thread: Thread): void {
-    const id = Atomics.load(thread.words, L.THREAD_ID);
-    thread.dead = true;
-    const worker = this.#piscina.threads.find(({ threadId }) => threadId === id);
-    worker?.terminate();
-  }
-
-  #replace(index: number): void {
-    const thread = this.#threads[index];
-    if (thread === undefined || this.#closing) return;
-    if (performance.now() - thread.startedAt > SETTLED_MS) thread.deaths = 0;
+  #replace(thread: Thread, { index, startedAt }: Life): void {
+    if (this.#closing) return;
+    if (now() - startedAt > SETTLED_MS) thread.deaths = 0;
     const delay = thread.deaths === 0 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (thread.deaths - 1));
     thread.deaths++;
-    thread.timer = setTimeout(() => this.#restart(index), delay);
+    thread.timer = setTimeout(() => {
+      if (this.#closing) return;
+      this.restarts++;
+      this.#begin(index);
+    }, delay);
   }
 
-  #restart(index: number): void {
-    if (this.#closing) return;
-    this.restarts++;
-    this.#start(index).catch(error => {
-      if (this.#closing) return;
-      this.#options.onDeath(index, error);
-      this.#replace(index);
-    });
-  }
+  // ---- the end of all -------------------------------------------------------------------------------------
 
   /** The owner is about to exit: no thread may be loading when Node ends it. Blocks, bounded. */
   settle(): void {
-    const until = performance.now() + LOADING_MS;
-    for (const { words, dead } of this.#threads) {
-      if (dead) continue;
+    const until = now() + LOADING_MS;
+    for (const { words, life } of this.#threads) {
+      if (!isThere(life)) continue;
       Atomics.compareExchange(words, L.PHASE, L.PHASE_NEW, L.PHASE_FORBIDDEN);
-      const left = until - performance.now();
+      const left = until - now();
       if (left > 0) Atomics.wait(words, L.PHASE, L.PHASE_LOADING, left);
     }
   }
@@ -237,13 +274,16 @@ export class ThreadPool {
   }
 
   /** Whatever is being started has started or failed, or takes too long. */
-  async #started(): Promise<void> {
-    let timer: NodeJS.Timeout | undefined;
-    const late = new Promise(resolve => {
-      timer = setTimeout(resolve, STARTING_MS);
+  #settled(): Promise<void> {
+    return new Promise(resolve => {
+      const timer = setTimeout(resolve, STARTING_MS);
+      this.#onChange = () => {
+        if (this.#threads.some(({ life }) => life?.isUnsettled)) return;
+        clearTimeout(timer);
+        resolve();
+      };
+      this.#onChange();
     });
-    await Promise.race([Promise.allSettled(this.#starting), late]);
-    clearTimeout(timer);
   }
 
   /** Ends all threads, wherever they are, except inside a system call; then `last` can take what they have sent. */
@@ -251,11 +291,15 @@ export class ThreadPool {
     this.stop();
     this.#destroying = true;
     this.settle();
-    await this.#started();
+    await this.#settled();
     await this.#piscina.destroy();
     last();
-    for (const { port } of this.#threads) port?.close();
+    for (const { life } of this.#threads) life?.port.close();
   }
+}
+
+function isThere(life: Life | undefined): boolean {
+  return life !== undefined && life.state !== 'over';
 }
 
 /** What is known of a thread that ended without an error. */
