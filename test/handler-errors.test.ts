@@ -69,7 +69,7 @@ async function failureOf(statement: string): Promise<Failure> {
   const [failure] = failures;
   if (failure === undefined) throw new Error('no failure');
   expect(failure.error).toBeInstanceOf(Error);
-  expect(failure.event).toEqual({ fd, events: EPOLLIN, data: BigInt(fd) });
+  expect(failure.event).toEqual({ fd, id: expect.any(Number), events: EPOLLIN, data: BigInt(fd) });
   return failure;
 }
 

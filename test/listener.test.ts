@@ -88,7 +88,7 @@ test('modify() to another interest while an event waits for a listener', async (
   await until(() => total(service, 'handled') === 1, 'the event');
   await service.modify(a, { events: 4 /* EPOLLOUT */ | EPOLLONESHOT, data: 2 });
   const [event] = await within(once(service, 'event'));
-  expect(event).toEqual({ fd: a, events: 4, data: 2n });
+  expect(event).toEqual({ fd: a, id: expect.any(Number), events: 4, data: 2n });
 });
 
 test('events wait until somebody listens', async () => {
@@ -214,7 +214,7 @@ test('fake timers do not stop the service', async () => {
     await service.register(fd, { events: EPOLLIN | EPOLLET });
     for (let i = 0; total(service, 'handled') === 0 && i < 5000; i++) await sleep(2);
     const [event] = await once(service, 'event');
-    expect(event).toEqual({ fd, events: EPOLLIN, data: BigInt(fd) });
+    expect(event).toEqual({ fd, id: expect.any(Number), events: EPOLLIN, data: BigInt(fd) });
     await service.close();
   } finally {
     vi.useRealTimers();

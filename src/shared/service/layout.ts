@@ -11,6 +11,8 @@ export const DOORBELL = 1;
 export const KCMP = 2;
 /** The main thread has taken values of ready.post(): threads that wait for room sleep on this word. */
 export const POSTS = 3;
+/** Goes up with every entry that is for listeners: what a thread has put in its ring before another one's came before it. */
+export const NOTED = 6;
 /** 1 while the main thread takes what is ready itself: threads without a handler sleep on this word (inbox/stand-in.ts). */
 export const AWAKE = 4;
 /** 1: a file is watched whose poll tells a change once (files.ts). */
@@ -132,6 +134,8 @@ export const OP_FD = 3;
 export const OP_MASK = 4;
 export const OP_LOW = 5;
 export const OP_HIGH = 6;
+/** Of POST and ERROR: which one it is, of all threads. */
+export const OP_NOTED = 7;
 
 /** An event for the main thread, which holds the slot from now on. */
 export const EVENT = 1;

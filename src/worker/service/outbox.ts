@@ -50,6 +50,7 @@ export class Outbox {
     ring[at + L.OP_MASK] = mask;
     ring[at + L.OP_LOW] = low;
     ring[at + L.OP_HIGH] = high;
+    if (op === L.POST || op === L.ERROR) ring[at + L.OP_NOTED] = Atomics.add(this.#header, L.NOTED, 1);
     writer.commit();
     this.ring();
   }

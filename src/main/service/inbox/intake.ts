@@ -71,6 +71,9 @@ export class Intake {
   #scheduled = false;
   /** A consumer has pulled an event, and will come for the next. */
   #pulling = false;
+  readonly #readRings = (): void => {
+    for (let index = 0; index < this.links.length; index++) this.#toEvent(index, Number.POSITIVE_INFINITY);
+  };
 
   constructor(parts: IntakeParts) {
     const { plan, capacity, registry, files, waking, sink, epfd } = parts;
@@ -120,7 +123,7 @@ export class Intake {
    * when it is their turn.
    */
   catchUp(): void {
-    for (let index = 0; index < this.links.length; index++) this.#toEvent(index, Number.POSITIVE_INFINITY);
+    this.#mail.collect(this.#readRings);
     if (!this.#mail.isEmpty) this.drainSoon();
   }
 
@@ -135,10 +138,10 @@ export class Intake {
       const entries = ring.ring;
       const op = entries[at + L.OP];
       if (op === L.EVENT) break;
-      if (op === L.POST) this.#mail.expect(index);
+      if (op === L.POST) this.#mail.expect(index, entries[at + L.OP_NOTED] ?? 0);
       else if (op === L.ERROR) {
         this.#registry.failed(entries[at + L.OP_SLOT] ?? 0, entries[at + L.OP_GENERATION] ?? 0);
-        this.#mail.expect(index, entryEvent(entries, at));
+        this.#mail.expect(index, entries[at + L.OP_NOTED] ?? 0, entryEvent(entries, at));
       } else this.#requests.carryOut(entries, at);
       ring.shift();
     }
@@ -148,6 +151,7 @@ export class Intake {
   /** False: there may be more. */
   #takeAll(): boolean {
     const until = now() + TURN_MS;
+    this.#mail.collect(this.#readRings);
     const sources = this.links.length + 1;
     let left = ENTRIES_A_TURN;
     for (let quiet = 0; quiet < sources; ) {
@@ -156,6 +160,10 @@ export class Intake {
       this.#turn = (source + 1) % sources;
       const taken = this.#takeFrom(source, this.#most) + this.#tell();
       quiet = taken === 0 ? quiet + 1 : 0;
+      if (quiet === sources && this.#mail.hasLater) {
+        this.#mail.collect(this.#readRings);
+        quiet = 0;
+      }
       if (taken === 0) continue;
       left -= taken;
       const late = now() > until;

@@ -1,6 +1,10 @@
 /**
  * What goes to the service's listeners, in order: the values in the threads' ports (what their handlers posted, and what they
  * threw), and the failures of what handlers asked for. It is noted when a ring says so, and told when it is the listeners' turn.
+ *
+ * Two runs of one registration may be on two threads, and their values in two rings; the numbers of the notes say what came
+ * first. When a note is seen, whatever came before it stands in some ring: so the rings are read twice, what the second
+ * reading brought is sorted in, and nothing is told that is later than what the first one brought.
  */
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type Parcel, unpackError } from '../../../shared/service/error-transfer.js';
@@ -13,17 +17,24 @@ export interface MailSink {
   error(error: Error, event?: ServiceEvent): void;
 }
 
-type Note =
-  | { readonly index: number; readonly event: ServiceEvent | undefined }
-  | { readonly error: Error; readonly event: ServiceEvent | undefined };
+interface Note {
+  readonly number: number;
+  readonly event: ServiceEvent | undefined;
+  /** The thread in whose port the value is; none: `error` is told. */
+  readonly index: number | undefined;
+  readonly error: Error | undefined;
+}
 
 export class Mail {
   readonly #header: Int32Array;
   readonly #words: readonly Int32Array[];
   readonly #sink: MailSink;
   readonly #portOf: (index: number) => MessagePort | undefined;
-  readonly #notes: Note[] = [];
+  #notes: Note[] = [];
   #next = 0;
+  /** The highest number so far, and the highest that may be told. */
+  #last = -1;
+  #due = -1;
 
   constructor(plan: L.Plan, sink: MailSink, portOf: (index: number) => MessagePort | undefined) {
     this.#header = L.headerOf(plan);
@@ -32,30 +43,49 @@ export class Mail {
     this.#portOf = portOf;
   }
 
-  /** Whether all is told. */
+  /** Whether nothing is to be told now. */
   get isEmpty(): boolean {
-    return this.#next === this.#notes.length;
+    const note = this.#notes[this.#next];
+    return note === undefined || ((note.number - this.#due) | 0) > 0;
+  }
+
+  /** Whether something was noted that can be told after the next `collect`. */
+  get hasLater(): boolean {
+    return this.#next < this.#notes.length && this.isEmpty;
+  }
+
+  /** Reads all rings, by `read`; what is noted by then can be told. */
+  collect(read: () => void): void {
+    read();
+    const due = this.#last;
+    if (this.#words.length > 1) {
+      if (this.#next < this.#notes.length) read();
+      this.#notes = this.#notes.slice(this.#next).sort((a, b) => (a.number - b.number) | 0);
+      this.#next = 0;
+    }
+    this.#due = due;
   }
 
   /** There is a value in the port of thread `index`. @param event what was running when the handler threw */
-  expect(index: number, event?: ServiceEvent): void {
-    this.#notes.push({ index, event });
+  expect(index: number, number: number, event?: ServiceEvent): void {
+    if (((number - this.#last) | 0) > 0) this.#last = number;
+    this.#notes.push({ number, event, index, error: undefined });
   }
 
+  /** What a handler asked for has failed. */
   failure(error: Error, event?: ServiceEvent): void {
-    this.#notes.push({ error, event });
+    this.#notes.push({ number: this.#last, event, index: undefined, error });
   }
 
   /** Tells the next. What a listener throws, it throws. */
   tell(): void {
     const note = this.#notes[this.#next++];
-    if (this.isEmpty) {
-      this.#notes.length = 0;
+    if (this.#next === this.#notes.length) {
+      this.#notes = [];
       this.#next = 0;
     }
-    if (note === undefined) return;
-    if ('error' in note) this.#sink.error(note.error, note.event);
-    else this.#open(note.index, note.event);
+    if (note?.error !== undefined) this.#sink.error(note.error, note.event);
+    else if (note?.index !== undefined) this.#open(note.index, note.event);
   }
 
   #open(index: number, event: ServiceEvent | undefined): void {
@@ -81,6 +111,7 @@ export class Mail {
    * @param guarded calls, and sees to what listeners throw
    */
   settle(index: number, event: ServiceEvent | undefined, guarded: (call: () => void) => void): void {
+    this.#due = this.#last;
     while (!this.isEmpty) guarded(() => this.tell());
     const port = this.#portOf(index);
     for (;;) {
