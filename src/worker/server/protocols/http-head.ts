@@ -6,6 +6,7 @@ import { bad, Refusal } from './http-refusal.js';
 const { TOKEN, TAB, LF, CR, SPACE, COMMA, DIGIT_0, DIGIT_9, COLON } = g;
 const SLASH = 47;
 const DOT = 46;
+const QUESTION = 63;
 
 /** Bytes of a request's target: all that is visible but #, which no client sends. Browsers do send " < > [ \ ] ^ ` { | } as they are. */
 const TARGET = new Uint8Array(256).fill(1, 0x21, 0x7f);
@@ -130,19 +131,24 @@ export class RequestHead {
     this.methodEnd = methodEnd;
     this.targetEnd = targetEnd;
     this.http10 = input[version + 7] === DIGIT_0;
+    if (matches(input, start, methodEnd, CONNECT)) throw new Refusal(501, 'CONNECT');
     if (input[target] !== SLASH) this.#otherTarget(input, start, methodEnd, targetEnd);
     return i;
   }
 
   /** A target that does not begin with a slash: '*' of OPTIONS, or an absolute URL (RFC 9112, 3.2). */
   #otherTarget(input: Uint8Array, start: number, methodEnd: number, end: number): void {
-    if (matches(input, start, methodEnd, CONNECT)) throw new Refusal(501, 'CONNECT');
     const begin = methodEnd + 1;
     if (input[begin] === 42 && end === begin + 1 && matches(input, start, methodEnd, OPTIONS)) return;
     let i = begin;
     while (i < end && isSchemeByte(input[i] ?? 0, i === begin)) i++;
-    const scheme = i > begin && input[i] === COLON && input[i + 1] === SLASH && input[i + 2] === SLASH;
-    if (!scheme || i + 3 >= end || input[i + 3] === SLASH) bad('a target that is none');
+    if (i === begin || input[i] !== COLON || input[i + 1] !== SLASH || input[i + 2] !== SLASH) {
+      bad('a target that is none');
+    }
+    const authority = i + 3;
+    i = authority;
+    while (i < end && HOST[input[i] ?? 0] === 1) i++;
+    if (i === authority || (i < end && input[i] !== SLASH && input[i] !== QUESTION)) bad('a target without a host');
   }
 
   /** One header: those that matter have lengths of their own. */

@@ -49,6 +49,15 @@ export interface HookedProtocol<M> extends Protocol<M> {
   readonly [HOOKS]: ProtocolHooks<M>;
 }
 
+/** A protocol's hooks, if it has some. */
+export function hooksOf<M>(protocol: Protocol<M>): ProtocolHooks<M> | undefined {
+  return hasHooks(protocol) ? protocol[HOOKS] : undefined;
+}
+
+function hasHooks<M>(protocol: Protocol<M>): protocol is HookedProtocol<M> {
+  return HOOKS in protocol;
+}
+
 /** The key of what a server's connection has for frame(). A connection without it works too. */
 export const FRAMING: unique symbol = Symbol.for('epoll-pool.connection.framing');
 
