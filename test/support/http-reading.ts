@@ -6,8 +6,8 @@ import { FakeServer } from './protocol.ts';
 export interface Read extends Reading {
   /** All that was sent, but the dates. */
   readonly output: string;
-  /** Whether the connection waits for the rest of a body. */
-  readonly inBody: boolean;
+  /** What has come of a request that waits for the rest of its body. */
+  readonly unfinished: string;
 }
 
 /** All that the pieces hold, each request answered by 200 without a body. */
@@ -29,7 +29,7 @@ export async function readByUs(pieces: Iterable<Uint8Array | string>, framing = 
   return {
     requests,
     end: outcome === 'end' ? 'closed' : outcome === 'open' ? 'open' : reason,
-    inBody: outcome === 'open' && server.inBody,
+    unfinished: outcome === 'open' ? server.unfinished.toString('latin1') : '',
     output: server.connection.output.replaceAll(/date: .*\r\n/g, ''),
   };
 }

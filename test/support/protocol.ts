@@ -88,9 +88,10 @@ export class FakeServer<M> {
     this.connection = new FakeConnection(options);
   }
 
-  /** Whether a message's end is known that has not come, or a part of its body has been passed. */
-  get inBody(): boolean {
-    return this.#length > 0 || (this.connection[FRAMING]?.position ?? 0) > 0;
+  /** What has come of a message whose end is known, or of whose body a part has been passed; empty otherwise. */
+  get unfinished(): Buffer {
+    const inBody = this.#length > 0 || (this.connection[FRAMING]?.position ?? 0) > 0;
+    return inBody ? this.#input : this.#input.subarray(0, 0);
   }
 
   /** The peer sends these. */
