@@ -38,6 +38,7 @@ const STRICTER: ReadonlyArray<[reason: RegExp, why: string]> = [
   [/^400 no target$/, 'HTTP/0.9, # in a target, a second space (3)'],
   [/^400 no version of HTTP$/, 'a second space (3), and the protocols ICE and RTSP'],
   [/^400 (CR without LF|no method)$/, 'empty lines before a request end in CR LF (2.2)'],
+  [/^400 empty lines and no request$/, 'eight empty lines before a request are enough (2.2)'],
   [/^417 /, 'llhttp leaves Expect to its user'],
   [/^501 CONNECT$/, 'there is no tunnel here'],
   [/^505 /, 'llhttp takes HTTP/2.0 in the form of HTTP/1'],

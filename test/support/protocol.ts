@@ -35,6 +35,12 @@ export class FakeConnection implements Connection {
     return Buffer.concat(this.sent).toString('latin1');
   }
 
+  /** The server is closing: no further message will be handled. */
+  becomeLast(): void {
+    const framing = this[FRAMING];
+    if (framing !== undefined) framing.ending = true;
+  }
+
   send(bytes: Uint8Array | string): boolean {
     if (!this.open || this.ending !== undefined) return false;
     this.sent.push(Buffer.from(bytes)); // a copy: the caller may use its own again

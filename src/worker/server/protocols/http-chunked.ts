@@ -1,6 +1,6 @@
 /** Finds the end of a chunked body (RFC 9112, 7.1), which may come in any pieces, and puts its chunks together. */
 import * as g from '../../../shared/http/grammar.js';
-import { VALUE } from './http-head.js';
+import { mayEndLines, VALUE } from './http-head.js';
 import { bad, Refusal } from './http-refusal.js';
 
 const { TOKEN, HEX, TAB, LF, CR, SPACE, COLON, SEMICOLON } = g;
@@ -49,11 +49,12 @@ export class ChunkedBody {
     return at + 1 < input.length;
   }
 
-  /** Whether what was looked at already, the line at `from` or trailers behind it, goes on without a \n and within its limit. */
+  /** Whether the line at `from`, of which a part was looked at already, or the trailers behind it go on within their limits. */
   #goesOn(input: Buffer, seen: number, from: number): boolean {
-    if (input.indexOf(LF, seen) >= 0) return false;
     const line = input.indexOf(LF, from);
-    return input.length - from < MAX_LINE || (line >= 0 && input.length - from < this.#maxTrailers);
+    if (line < 0) return input.length - from < MAX_LINE;
+    // A line that has been there before is the last chunk's: trailers follow.
+    return line < seen && input.length - from < this.#maxTrailers && !mayEndLines(input, seen);
   }
 
   /** @returns where the chunk's data begin, its length in #size; MORE */

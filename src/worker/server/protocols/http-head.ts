@@ -22,6 +22,9 @@ for (const byte of Buffer.from("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUV
   HOST[byte] = 1;
 }
 
+/** Most bytes of empty lines before a request: a client that sends one too many behind a body sends one (RFC 9112, 2.2). */
+const MOST_EMPTY = 16;
+
 const word = (text: string) => new Uint8Array(Buffer.from(text));
 const PROTOCOL = word('HTTP/');
 const OPTIONS = word('OPTIONS');
@@ -110,6 +113,7 @@ export class RequestHead {
       if (i + 1 >= stop) return -1;
       if (input[i + 1] !== LF) bad('CR without LF');
       i += 2;
+      if (i > MOST_EMPTY) bad('empty lines and no request');
     }
     const start = i;
     while (i < stop && TOKEN[input[i] ?? 0] === 1) i++;
@@ -279,4 +283,17 @@ export function dropBlanks(input: Uint8Array, from: number, to: number): number 
   let i = to;
   while (i > from && (input[i - 1] === SPACE || input[i - 1] === TAB)) i--;
   return i;
+}
+
+/**
+ * Whether the bytes since `seen` can end a head or trailers, or are worth a look at all of it: the end of the first line, and what
+ * none may hold. All others are looked at once more when the end is there, so that what comes byte by byte costs little.
+ */
+export function mayEndLines(input: Buffer, seen: number): boolean {
+  for (let i = seen; i < input.length; i++) {
+    const c = input[i] ?? 0;
+    if ((c >= 32 && c !== 127) || c === TAB || c === CR) continue;
+    if (c !== LF || input[i - 1] !== CR || input[i - 2] === LF || input.indexOf(LF) === i) return true;
+  }
+  return false;
 }

@@ -1,10 +1,10 @@
 /** A request as the handler is given it, and its answer. */
 import * as args from '../../../shared/arguments.js';
 import { invalidState, invalidType } from '../../../shared/errors.js';
-import { COLON, CR } from '../../../shared/http/grammar.js';
 import { type AnswerHeads, CHUNKED, type ResponseHeaders, UNSAID } from './http-answer.js';
 import { joinChunks } from './http-chunked.js';
-import { dropBlanks, type RequestHead, skipBlanks } from './http-head.js';
+import { indexFields, isNamed, methodOf, valueIn } from './http-fields.js';
+import type { RequestHead } from './http-head.js';
 import { FRAMING, type FramedConnection } from './protocol.js';
 
 /** One request; what is not a string of it is valid until the handler returns or its promise settles. */
@@ -42,14 +42,6 @@ const OPEN = 0;
 const STREAMING = 1;
 const ANSWERED = 2;
 
-const LOWER = new Uint8Array(128).map((_, c) => (c >= 65 && c <= 90 ? c + 32 : c));
-/** Methods by their first four bytes: most requests' need not be made of their bytes. */
-const METHODS = new Map(
-  ['GET ', 'POST', 'PUT ', 'HEAD', 'DELETE', 'PATCH', 'OPTIONS'].map(name => [
-    Buffer.from(name).readInt32BE(),
-    name.trim(),
-  ]),
-);
 let warned = false;
 
 /** What http() makes of a request's bytes. */
@@ -245,46 +237,6 @@ export class ServerRequest implements HttpRequest {
     if (close) this.connection.end(bytes);
     else this.connection.send(bytes);
   }
-}
-
-function methodOf(bytes: Buffer, start: number, end: number): string {
-  const known = METHODS.get(
-    ((bytes[start] ?? 0) << 24) |
-      ((bytes[start + 1] ?? 0) << 16) |
-      ((bytes[start + 2] ?? 0) << 8) |
-      (bytes[start + 3] ?? 0),
-  );
-  if (known !== undefined && known.length === end - start) {
-    if (known.length <= 4) return known;
-    const name = bytes.toString('latin1', start, end);
-    return name === known ? known : name;
-  }
-  return bytes.toString('latin1', start, end);
-}
-
-/** Three numbers for each header; `end` is where the empty line begins. */
-function indexFields(bytes: Buffer, from: number, end: number): number[] {
-  const fields: number[] = [];
-  for (let i = from; i < end; ) {
-    let colon = i;
-    while (bytes[colon] !== COLON) colon++;
-    const line = bytes.indexOf(CR, colon);
-    fields.push(i, colon, line);
-    i = line + 2;
-  }
-  return fields;
-}
-
-function isNamed(bytes: Buffer, from: number, name: string): boolean {
-  for (let k = 0; k < name.length; k++) {
-    if (LOWER[bytes[from + k] ?? 0] !== LOWER[name.charCodeAt(k)]) return false;
-  }
-  return true;
-}
-
-function valueIn(bytes: Buffer, colon: number, line: number): string {
-  const begin = skipBlanks(bytes, colon + 1, line);
-  return bytes.toString('latin1', begin, dropBlanks(bytes, begin, line));
 }
 
 function lengthOf(body: Uint8Array | string | undefined): number {

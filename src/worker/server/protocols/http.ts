@@ -2,11 +2,10 @@
 import { validateHeaderValue } from 'node:http';
 import * as args from '../../../shared/arguments.js';
 import { invalidType } from '../../../shared/errors.js';
-import { CR, LF, TAB } from '../../../shared/http/grammar.js';
 import type { Connection } from '../connection.js';
 import { AnswerHeads } from './http-answer.js';
 import { ChunkedBody } from './http-chunked.js';
-import { RequestHead } from './http-head.js';
+import { mayEndLines, RequestHead } from './http-head.js';
 import { Refusal, statusOf } from './http-refusal.js';
 import { type HttpRequest, ServerRequest } from './http-request.js';
 import {
@@ -40,8 +39,8 @@ const LONGEST = 0x7fff_0000;
  */
 export function http(options: HttpOptions = {}): Protocol<HttpRequest> {
   args.options(options);
-  const maxHead = args.integer(options.maxHead ?? 16_384, 'options.maxHead', 64, 0x7fff_ffff);
-  const server: unknown = options.server;
+  const { maxHead: most = 16_384, server }: { maxHead?: unknown; server?: unknown } = options;
+  const maxHead = args.integer(most, 'options.maxHead', 1, LONGEST);
   if (server !== undefined) {
     if (typeof server !== 'string') throw invalidType('options.server', 'a string', server);
     validateHeaderValue('server', server);
@@ -109,7 +108,7 @@ class HttpProtocol implements HookedProtocol<ServerRequest> {
   /** @returns where the head ends; 0 while more must come */
   #frameHead(input: Buffer, seen: number): number {
     const { length } = input;
-    if (seen > 0 && length < this.#maxHead && !mayEnd(input, seen)) return 0;
+    if (seen > 0 && length < this.#maxHead && !mayEndLines(input, seen)) return 0;
     if (this.#head.parse(input, Math.min(length, this.#maxHead))) return this.#head.end;
     if (length >= this.#maxHead) throw new Refusal(431, 'a too long head');
     return 0;
@@ -123,17 +122,4 @@ class HttpProtocol implements HookedProtocol<ServerRequest> {
     }
     return whole;
   }
-}
-
-/**
- * Whether the bytes since `seen` can end the head, or are worth a look at all of it: the end of the first line, and what no head may
- * hold. All others are looked at once more when the end is there, so that a head that comes byte by byte costs little.
- */
-function mayEnd(input: Buffer, seen: number): boolean {
-  for (let i = seen; i < input.length; i++) {
-    const c = input[i] ?? 0;
-    if ((c >= 32 && c !== 127) || c === TAB || c === CR) continue;
-    if (c !== LF || input[i - 1] !== CR || input[i - 2] === LF || input.indexOf(LF) === i) return true;
-  }
-  return false;
 }

@@ -13,8 +13,7 @@ export function lengthPrefixed(
   options: { bytes?: 1 | 2 | 4 | undefined; littleEndian?: boolean | undefined } = {},
 ): Protocol<Buffer> {
   args.options(options);
-  const bytes: unknown = options.bytes ?? 4;
-  const littleEndian: unknown = options.littleEndian ?? false;
+  const { bytes = 4, littleEndian = false }: { bytes?: unknown; littleEndian?: unknown } = options;
   if (typeof bytes !== 'number') throw invalidType('options.bytes', 'a number', bytes);
   if (bytes !== 1 && bytes !== 2 && bytes !== 4) throw outOfRange('options.bytes', '1, 2 or 4', bytes);
   if (typeof littleEndian !== 'boolean') throw invalidType('options.littleEndian', 'a boolean', littleEndian);

@@ -14,7 +14,7 @@ const CR = 13;
  */
 export function lines(options: { encoding?: BufferEncoding | undefined } = {}): Protocol<string> {
   args.options(options);
-  const encoding: unknown = options.encoding ?? 'utf8';
+  const { encoding = 'utf8' }: { encoding?: unknown } = options;
   if (typeof encoding !== 'string') throw invalidType('options.encoding', 'a string', encoding);
   if (!Buffer.isEncoding(encoding)) throw outOfRange('options.encoding', 'an encoding that Buffer knows', encoding);
   return /^(utf-?16le|ucs-?2)$/i.test(encoding) ? wideLines(encoding) : byteLines(encoding);
