@@ -52,7 +52,7 @@ export class ChunkedBody {
   /** Whether the line at `from`, of which a part was looked at already, or the trailers behind it go on within their limits. */
   #goesOn(input: Buffer, seen: number, from: number): boolean {
     const line = input.indexOf(LF, from);
-    if (line < 0) return input.length - from < MAX_LINE;
+    if (line < 0) return input.length - from < MAX_LINE && !mayEndLines(input, seen);
     // A line that has been there before is the last chunk's: trailers follow.
     return line < seen && input.length - from < this.#maxTrailers && !mayEndLines(input, seen);
   }

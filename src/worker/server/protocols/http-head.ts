@@ -292,8 +292,11 @@ export function dropBlanks(input: Uint8Array, from: number, to: number): number 
 export function mayEndLines(input: Buffer, seen: number): boolean {
   for (let i = seen; i < input.length; i++) {
     const c = input[i] ?? 0;
-    if ((c >= 32 && c !== 127) || c === TAB || c === CR) continue;
-    if (c !== LF || input[i - 1] !== CR || input[i - 2] === LF || input.indexOf(LF) === i) return true;
+    if (c !== LF) {
+      if (input[i - 1] !== CR && ((c >= 32 && c !== 127) || c === TAB || c === CR)) continue;
+      return true;
+    }
+    if (input[i - 1] !== CR || input[i - 2] === LF || input.indexOf(LF) === i) return true;
   }
   return false;
 }
