@@ -86,6 +86,7 @@ export class FakeServer<M> {
   #seen = 0;
   #length = 0;
   #atWork: M | undefined;
+  readonly #handled: Buffer[] = [];
 
   constructor(protocol: Protocol<M>, handler: MessageHandler<M>, options: FakeOptions = {}) {
     this.#protocol = protocol;
@@ -110,6 +111,11 @@ export class FakeServer<M> {
       this.#input = this.#input.subarray(length);
       await this.#handle(message);
     }
+  }
+
+  /** What a server's reading does to the bytes of messages that are handled: others take their place. */
+  overwrite(): void {
+    for (const bytes of this.#handled.splice(0)) bytes.fill(0xee);
   }
 
   /** The peer ends its side. */
@@ -151,6 +157,7 @@ export class FakeServer<M> {
     const framing = connection[FRAMING];
     if (framing !== undefined) framing.position = 0;
     let failed = false;
+    this.#handled.push(bytes);
     const message = this.#decode(bytes);
     if (message === undefined) return;
     this.#atWork = message;

@@ -38,9 +38,10 @@ export async function answerWith(message: ServerRequest, answer: unknown, cancel
     return;
   }
   try {
+    const piece = bytesOf(first.value);
     const next = reader.read();
     if (await isEnd(next)) {
-      message.respond(status, headers, bytesOf(first.value));
+      message.respond(status, headers, piece);
     } else {
       message.begin(status, headers, length);
       await stream(message, reader, first, next, length);
