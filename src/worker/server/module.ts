@@ -2,10 +2,7 @@
 import { invalidType } from '../../shared/errors.js';
 import type { CloseReason } from '../../shared/server/reasons.js';
 import type { Connection } from './connection.js';
-import { HOOKS, type Protocol, type ProtocolHooks } from './protocols/protocol.js';
-
-/** Messages of one connection are handled one at a time, in order; a promise keeps the next waiting, and no other connection. */
-export type MessageHandler<M = Buffer> = (message: M, connection: Connection) => void | Promise<void>;
+import { HOOKS, type MessageHandler, type Protocol, type ProtocolHooks } from './protocols/protocol.js';
 
 export interface ServerModule<M = Buffer> {
   default: MessageHandler<M>;

@@ -19,6 +19,9 @@ export interface Protocol<M> {
   refuse?(error: unknown): Uint8Array | undefined;
 }
 
+/** Messages of one connection are handled one at a time, in order; a promise keeps the next waiting, and no other connection. */
+export type MessageHandler<M = Buffer> = (message: M, connection: Connection) => void | Promise<void>;
+
 // The server calls frame() for a message only when the one before it has been handled to its end, and no more for this
 // message once it has said a length above 0: answers, and what frame() itself sends, go out in the order of the requests.
 
@@ -44,6 +47,15 @@ export interface ProtocolHooks<M> {
 /** A protocol with hooks. */
 export interface HookedProtocol<M> extends Protocol<M> {
   readonly [HOOKS]: ProtocolHooks<M>;
+}
+
+/** A protocol's hooks, if it has some. */
+export function hooksOf<M>(protocol: Protocol<M>): ProtocolHooks<M> | undefined {
+  return hasHooks(protocol) ? protocol[HOOKS] : undefined;
+}
+
+function hasHooks<M>(protocol: Protocol<M>): protocol is HookedProtocol<M> {
+  return HOOKS in protocol;
 }
 
 /** The key of what a server's connection has for frame(). A connection without it works too. */
