@@ -2,22 +2,25 @@
  * The memory that a server's threads share, with threads that end at any moment: what is sent comes whole and in order, and when all is
  * over nothing is in use.
  */
+import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import * as sys from 'epoll-pool/sys';
 import { expect, onTestFinished, test } from 'vitest';
 import { Book } from '../dist/main/server/book.js';
 import { Recovery } from '../dist/main/server/recovery.js';
-import { Arena, BLOCK_BYTES } from '../dist/shared/server/arena.js';
+import { Arena, BLOCK_BYTES, MAILED, SENDER } from '../dist/shared/server/arena.js';
 import { Chains } from '../dist/shared/server/chain.js';
 import * as L from '../dist/shared/server/layout.js';
 import * as lock from '../dist/shared/server/lock.js';
+import * as mailbox from '../dist/shared/server/mailbox.js';
 import { Wire } from '../dist/worker/server/wire.js';
 import { until } from './support/service.ts';
+import { within } from './support/within.ts';
 
 const ROOT = new URL('../dist/', import.meta.url).href;
 const THREADS = 3;
-const CONNECTIONS = 6;
-const DEATHS = 60;
+const CONNECTIONS = 4;
+const DEATHS = 30;
 
 /** What one peer has read, checked line by line. */
 class Peer {
@@ -107,11 +110,14 @@ test(`${DEATHS} deaths of threads that send`, async () => {
   };
   for (let i = 0; i < CONNECTIONS; i++) open();
 
-  const begin = (index: number, life: number): Worker =>
-    new Worker(new URL('fixtures/sender-thread.mjs', import.meta.url), {
+  const begin = async (index: number, life: number): Promise<Worker> => {
+    const worker = new Worker(new URL('fixtures/sender-thread.mjs', import.meta.url), {
       workerData: { root: ROOT, plan, index, life, control, maxOutput },
     });
-  const workers = Array.from({ length: THREADS }, (_, index) => begin(index, 0));
+    await within(once(worker, 'message'));
+    return worker;
+  };
+  const workers = await Promise.all(Array.from({ length: THREADS }, (_, index) => begin(index, 0)));
   onTestFinished(async () => {
     await Promise.all(workers.map(worker => worker.terminate()));
   });
@@ -131,7 +137,7 @@ test(`${DEATHS} deaths of threads that send`, async () => {
       bury(book.idAt(slot));
       open();
     }
-    workers[index] = begin(index, death + 1);
+    workers[index] = await begin(index, death + 1);
   }
   Atomics.store(control, 0, 1);
   Atomics.notify(control, 0);
@@ -158,6 +164,90 @@ test(`${DEATHS} deaths of threads that send`, async () => {
   // Most deaths meet a thread at something else than a connection.
   expect(taken).toBeLessThan(DEATHS);
 }, 60_000);
+
+/** A thread of that number has died at one of the steps of putting an item of three blocks into a mailbox. */
+test.each([
+  ['while it filled it', 0, false],
+  ['when it had named it', 1, false],
+  ['when one block had the tag of the mailbox', 2, false],
+  ['when all blocks had', 3, false],
+  ['when it was in there', 4, true],
+  ['when it was in there, and another one behind it', 5, true],
+])('a sender that dies %s', (_when, step, isSent) => {
+  const plan = L.createPlan({ threads: 2, maxConnections: 4, stateBytes: 0, memory: 1 << 20 });
+  const memory = L.memoryOf(plan);
+  const { words } = memory;
+  const arena = new Arena(plan.arena);
+  const book = new Book(plan, memory, arena);
+  const later: Array<() => void> = [];
+  const recovery = new Recovery({ memory, arena, wake: () => {}, done: () => {}, later: call => later.push(call) });
+  const given = { address: new Uint8Array(0), bytes: 0, context: 0, deadline: 0, unread: undefined };
+  const id = book.open({ fd: 1 << 20, ...given });
+  const slot = L.slotOf(id);
+  const base = slot * L.CONNECTION_WORDS;
+  words[base + L.FLAGS] = L.OPENED;
+  const intents = memory.threads[0]?.words ?? new Int32Array(8);
+  const item = mailbox.write(arena, SENDER | 1, mailbox.DATA, L.generationOf(id), Buffer.alloc(2500, 97));
+  if (step >= 1) {
+    intents[L.INTENT_SLOT] = slot;
+    intents[L.INTENT] = item + 1;
+  }
+  if (step === 2) arena.pass(item, MAILED | slot);
+  if (step === 3) for (let block = item; block >= 0; block = arena.nextOf(block)) arena.pass(block, MAILED | slot);
+  if (step >= 4) {
+    mailbox.push(arena, words, base, slot, item, intents);
+    intents[L.INTENT] = item + 1;
+  }
+  if (step === 5) book.mail(id, mailbox.DATA, Buffer.from('second'), 1 << 20);
+  // Another has the lock meanwhile.
+  expect(lock.take(words, base, L.generationOf(id), 2, 0, false)).toBe(lock.TAKEN);
+  recovery.recover(0, [...book.slots()]);
+  expect(later).toHaveLength(step === 0 ? 0 : 1);
+  lock.letGo(words, base);
+  for (const call of later.splice(0)) call();
+  expect(lock.isOpen(words, base, L.generationOf(id))).toBe(true);
+  const chains = new Chains(arena, words);
+  const wire = new Wire({ memory, counts: new Float64Array(8), arena, maxOutput: 1 << 20 });
+  wire.drain(base, slot, L.generationOf(id));
+  const text = `${isSent ? 'a'.repeat(2500) : ''}${step === 5 ? 'second' : ''}`;
+  const out = Buffer.alloc(chains.bytesOf(base + L.OUTPUT));
+  chains.peek(base + L.OUTPUT, out, 0, out.length);
+  expect(out.toString()).toBe(text);
+  chains.clear(base + L.OUTPUT);
+  expect(arena.used).toBe(0);
+});
+
+test("what a live thread is about to push stays its own when another, that had the mailbox's lock, has died", () => {
+  const plan = L.createPlan({ threads: 2, maxConnections: 4, stateBytes: 0, memory: 1 << 20 });
+  const memory = L.memoryOf(plan);
+  const { words } = memory;
+  const arena = new Arena(plan.arena);
+  const book = new Book(plan, memory, arena);
+  const recovery = new Recovery({ memory, arena, wake: () => {}, done: () => {}, later: () => {} });
+  const given = { address: new Uint8Array(0), bytes: 0, context: 0, deadline: 0, unread: undefined };
+  const id = book.open({ fd: 1 << 20, ...given });
+  const [slot, generation] = [L.slotOf(id), L.generationOf(id)];
+  const base = slot * L.CONNECTION_WORDS;
+  words[base + L.FLAGS] = L.OPENED;
+  const chains = new Chains(arena, words);
+  // Thread 0 has output, and has taken an item out of the mailbox; thread 1 is about to push another.
+  lock.take(words, base, generation, 1, 0, false);
+  chains.append(base + L.OUTPUT, slot + 1, Buffer.alloc(5000), 0, 5000);
+  book.mail(id, mailbox.DATA, Buffer.alloc(3000), 1 << 20);
+  mailbox.takeAll(arena, words, base);
+  const intents = memory.threads[1]?.words ?? new Int32Array(8);
+  const item = mailbox.write(arena, SENDER | 2, mailbox.DATA, generation, Buffer.alloc(2500));
+  intents[L.INTENT_SLOT] = slot;
+  intents[L.INTENT] = item + 1;
+  for (let block = item; block >= 0; block = arena.nextOf(block)) arena.pass(block, MAILED | slot);
+  expect(arena.used).toBe(5 + 3 + 3);
+  recovery.recover(0, [...book.slots()]);
+  expect(arena.used).toBe(3);
+  mailbox.push(arena, words, base, slot, item, intents);
+  book.retire(slot);
+  book.free(slot);
+  expect(arena.used).toBe(0);
+});
 
 test('as many blocks as there are, from several hands, each once; and again when they are free', () => {
   const plan = L.createPlan({ threads: 1, maxConnections: 1, stateBytes: 0, memory: 500 * BLOCK_BYTES });
