@@ -25,19 +25,29 @@ const ECHO = module(`${LINES}
     connection.send(line + ';');
   };`);
 
-async function client(
-  served: Served,
-  options: tls.ConnectionOptions = {},
-): Promise<Client & { socket: tls.TLSSocket }> {
-  const socket = tls.connect({ port: served.port, host: '127.0.0.1', ca: cert, servername: 'localhost', ...options });
+interface Secure extends Client {
+  readonly socket: tls.TLSSocket;
+  /** What lies beneath it. */
+  readonly plain: net.Socket;
+}
+
+async function client(served: Served, options: tls.ConnectionOptions = {}): Promise<Secure> {
+  const plain = net.connect(served.port, '127.0.0.1');
+  plain.on('error', () => {});
+  const socket = tls.connect({ socket: plain, ca: cert, servername: 'localhost', ...options });
   const made = new Client(socket);
   await within(once(socket, 'secureConnect'), undefined, 'a handshake');
-  return Object.assign(made, { socket });
+  return Object.assign(made, { socket, plain });
 }
 
 test('lines, whole and in pieces, both versions; sessions are resumed', async () => {
   const served = await serve({ handler: ECHO, tls: TLS });
   const texts = Array.from({ length: 200 }, (_, i) => `${i}`.padEnd((i * 397) % 30_000, 'x'));
+  const wire = { read: 0, written: 0 };
+  const count = ({ plain }: Secure): void => {
+    wire.read += plain.bytesRead;
+    wire.written += plain.bytesWritten;
+  };
   for (const version of ['TLSv1.2', 'TLSv1.3'] as const) {
     const peer = await client(served, { minVersion: version, maxVersion: version });
     for (const text of texts) peer.write(`${text}\n`);
@@ -46,12 +56,16 @@ test('lines, whole and in pieces, both versions; sessions are resumed', async ()
     const ticket = peer.socket.getSession();
     peer.socket.end();
     await peer.all();
+    count(peer);
     const again = await client(served, { session: ticket, minVersion: version, maxVersion: version });
     expect(again.socket.isSessionReused()).toBe(true);
     again.write('end\n');
     expect(await again.all()).toBe('last');
+    count(again);
   }
   await settled(served, 4);
+  const { bytesRead, bytesWritten } = served.server.stats();
+  expect({ bytesRead, bytesWritten }).toEqual({ bytesRead: wire.written, bytesWritten: wire.read });
   expect(served.closes.map(({ reason }) => reason)).toEqual(Array(4).fill('end'));
   expect(served.server.stats().messages).toBe(402);
 });

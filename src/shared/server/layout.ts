@@ -79,6 +79,9 @@ export const REGISTRATION = 34;
 export const ADDRESS = 36;
 export const ADDRESS_WORDS = 7;
 export const ADDRESS_BYTES = 43;
+/** With TLS: how much of what the session has read and written was counted; two halves each. */
+export const WIRE_READ = 44;
+export const WIRE_WRITTEN = 46;
 export const CONNECTION_WORDS = 48;
 
 // ---- FLAGS -------------------------------------------------------------------------------------------------

@@ -134,6 +134,7 @@ export class Engine {
       this.#broke(base, slot, generation, error);
     }
     this.#correspondence.leave();
+    this.#wire.countWire(base);
     this.#senders.letGo(base, slot, generation);
     if (this.#again) this.#wake(slot);
   }
@@ -510,6 +511,7 @@ export class Engine {
     this.#wire.chains.clear(base + L.OUTPUT);
     this.#wire.drain(base, slot, 0);
     const ssl = L.loadWide(words, base + L.SSL);
+    this.#wire.countWire(base);
     L.storeWide(words, base + L.SSL, 0);
     if (ssl !== 0) {
       const quiet = L.SHAKING | L.END_SENT | L.BLOCKED | L.ERROR;

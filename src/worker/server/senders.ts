@@ -56,6 +56,7 @@ export class Senders {
       words[base + L.FLAGS] = (words[base + L.FLAGS] ?? 0) | L.ENDING;
       lock.shut(words, base);
     }
+    this.#wire.countWire(base);
     this.letGo(base, slot, generation);
     return sent;
   }

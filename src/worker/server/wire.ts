@@ -126,7 +126,7 @@ export class Wire {
         break;
       }
     }
-    if (sent > 0) this.#moved(base, L.BYTES_WRITTEN, sent);
+    if (sent > 0) this.#moved(base, L.BYTES_WRITTEN, ssl === 0 ? sent : 0);
     return sent;
   }
 
@@ -191,7 +191,7 @@ export class Wire {
 
   #decrypt(base: number, ssl: number, buffer: Uint8Array, offset: number, length: number): number {
     const n = tls.read(ssl, buffer, offset, length);
-    if (n > 0) this.#moved(base, L.BYTES_READ, n);
+    if (n > 0) this.#moved(base, L.BYTES_READ, 0);
     else if (n === tls.WANT_READ || n === tls.WANT_WRITE) return NOTHING;
     else if (n === tls.FAILED) return BROKEN;
     return n;
@@ -200,5 +200,20 @@ export class Wire {
   #moved(base: number, field: number, bytes: number): void {
     this.#counts[field] = (this.#counts[field] ?? 0) + bytes;
     this.#words[base + L.ACTIVITY] = Atomics.load(this.#header, L.TICK);
+  }
+
+  /** With TLS: counts what the session has moved on the wire since the last time. */
+  countWire(base: number): void {
+    const words = this.#words;
+    const ssl = L.loadWide(words, base + L.SSL);
+    if (ssl === 0) return;
+    this.#countTo(base + L.WIRE_READ, L.BYTES_READ, tls.wireBytesRead(ssl));
+    this.#countTo(base + L.WIRE_WRITTEN, L.BYTES_WRITTEN, tls.wireBytesWritten(ssl));
+  }
+
+  #countTo(at: number, field: number, bytes: number): void {
+    const words = this.#words;
+    this.#counts[field] = (this.#counts[field] ?? 0) + bytes - L.loadWide(words, at);
+    L.storeWide(words, at, bytes);
   }
 }
