@@ -24,8 +24,10 @@ async function build() {
 
 /** Folders count too: of a file that was taken away or renamed nothing else tells. */
 function newestSource() {
-  const names = readdirSync('src', { recursive: true }).map(name => join('src', name));
-  return Math.max(...['src', 'package.json', 'tsconfig.json', 'scripts/build.js', ...names].map(timeOf));
+  const below = ['src', 'scripts'].flatMap(folder =>
+    readdirSync(folder, { recursive: true }).map(name => join(folder, name)),
+  );
+  return Math.max(...['src', 'package.json', 'tsconfig.json', ...below].map(timeOf));
 }
 
 /** Of its last change; 0: there is none. */

@@ -26,7 +26,7 @@ const attacks = ['listener', 'iteration'].flatMap(consumer =>
 
 test.each(attacks)(
   '$consumer, $mode, $threads threads: it throws, leaves to the other, blocks, modifies, unregisters',
-  { timeout: 70_000 },
+  { timeout: 70_000, tags: ['slow'] },
   async ({ consumer, mode, threads }) => {
     const args = [consumer, mode, String(threads), '8000'];
     const { result } = startFile(['test/fixtures/consumer-attack.mjs', ...args], 60_000);
@@ -89,7 +89,7 @@ test('events count for the threads, whoever fetched them', async () => {
   expect(total(service, 'handled')).toBe(2000);
   expect(total(service, 'events')).toBe(2000 + total(service, 'contended'));
   expect(total(service, 'waits')).toBeGreaterThan(0);
-  for (const { handled, waits } of service.stats().threads) expect(waits).toBeGreaterThan(handled > 0 ? 0 : -1);
+  expect(service.stats().threads.filter(({ handled, waits }) => handled > 0 && waits === 0)).toEqual([]);
 });
 
 test.each([1, 4])('%i threads: what becomes ready once the main thread sleeps comes at once', async threads => {
@@ -311,7 +311,9 @@ test.each(['a loop', 'a listener'])('%s: a oneshot is not spent by what was ther
   expect(spent).toBeLessThan(rounds / 2);
 });
 
-test('a oneshot is not spent by an edge that was pending when modify() armed it for something else', async () => {
+test('a oneshot is not spent by an edge that was pending when modify() armed it for something else', {
+  tags: ['slow'],
+}, async () => {
   const { service } = await start({ threads: 1 });
   const [end, other] = socketpair();
   const byte = Buffer.alloc(1);

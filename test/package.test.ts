@@ -109,7 +109,7 @@ async function listening(server: Server): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-test("the README's load test passes", async () => {
+test("the README's load test passes", { tags: ['slow'] }, async () => {
   symlinkSync(join(ROOT, 'node_modules', 'vitest'), join(modules, 'vitest'));
   const source = example('latency.test.mjs').replaceAll('8080', String(await unusedPort()));
   // This machine may stand still for longer than a server should.
@@ -130,7 +130,9 @@ test("the README's protocol", async () => {
   expect(code).toBe(0);
 });
 
-test('the script of the Kubernetes Job prints a result and nothing else; those of several pods merge', async () => {
+test('the script of the Kubernetes Job prints a result and nothing else; those of several pods merge', {
+  tags: ['slow'],
+}, async () => {
   const [, block = ''] = /- \|\n([\s\S]*?)\n {10}resources:/.exec(recipe()) ?? [];
   const script = block
     .replaceAll(/^ {14}/gm, '')

@@ -9,7 +9,7 @@ import { rejection, thrown, within } from './support/within.ts';
 
 const INVALID_STATE = { code: 'ERR_INVALID_STATE' };
 
-test('events as they come', async () => {
+test('events as they come', { tags: ['slow'] }, async () => {
   const { service } = await start();
   const fds = [eventfd(1), eventfd(1), eventfd(0)];
   for (const [data, fd] of fds.entries()) await service.register(fd, { events: EPOLLIN, data });

@@ -103,6 +103,11 @@ export function aborted(signal: AbortSignal): DOMException {
   return error;
 }
 
+/** What was thrown, in words; that may be anything. */
+export function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
+
 /** A value in a few words, whatever it is: a hostile proxy or getter must not replace the error by its own. */
 function shown(value: unknown): string {
   try {

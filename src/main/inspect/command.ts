@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
+import { messageOf } from '../../shared/errors.js';
 import { columns, type Output, type Paint, paintFor, printable } from '../terminal.js';
 import { usageMessage } from '../usage.js';
 import {
@@ -101,10 +102,6 @@ function ownerOf(directory: string): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function toJSON(value: unknown): string {

@@ -8,6 +8,7 @@ import { clock } from '../../shared/load/clock.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
 import { release, seize } from '../../shared/load/owner.js';
 import { Schedule } from '../../shared/load/schedule.js';
+import { writeOff } from '../../shared/load/write-off.js';
 import type { WaitService } from '../service/service.js';
 import { type Connector, codeOf } from './connector.js';
 import { OPENING } from './limits.js';
@@ -219,16 +220,8 @@ export class Fleet {
 
   /** Nobody else is at the connection. */
   #giveUp({ at }: Connection): void {
-    const { records, pipelining, times } = this.#board;
-    const lost = records[at + B.UNDER_WAY] ?? 0;
-    let counted = 0;
-    for (let i = 0; i < lost; i++) {
-      const place = ((records[at + B.OLDEST] ?? 0) + i) % pipelining;
-      if ((records[at + B.RING + 2 * place] ?? 0) >= (times[B.COUNT_FROM] ?? 0)) counted++;
-    }
-    records[at + B.UNDER_WAY] = 0;
-    records[at + B.UNWRITTEN] = 0;
-    records[at + B.WRITTEN] = 0;
+    const { lost, counted } = writeOff(this.#board, at);
+    this.#board.records[at + B.WRITTEN] = 0;
     this.#tally.fail('timeout', 'timeout', lost, counted, clock());
   }
 

@@ -4,6 +4,7 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as args from '../../shared/arguments.js';
 import { invalidType, outOfRange } from '../../shared/errors.js';
+import { MOST_THREADS } from '../service/options.js';
 import { type Expectation, expectedStatuses } from './expectation.js';
 import { buildRequest, type RequestHeaders } from './http-request.js';
 import { parseTarget, type Target } from './target.js';
@@ -71,7 +72,6 @@ export interface LoadPlan {
 }
 
 const MAX_CONNECTIONS = 1_000_000;
-const MAX_THREADS = 254;
 const MAX_PIPELINING = 1000;
 const MAX_RATE = 1e8;
 const NOTHING = new Uint8Array(0);
@@ -91,7 +91,7 @@ export function planLoad(options: LoadOptions): LoadPlan {
   return {
     target,
     connections: open,
-    threads: threads === undefined ? defaultThreads(open) : args.integer(threads, 'threads', 1, MAX_THREADS),
+    threads: threads === undefined ? defaultThreads(open) : args.integer(threads, 'threads', 1, MOST_THREADS),
     duration: duration === undefined ? defaultDuration(total) : milliseconds(duration, 'duration', 1),
     requests: total ?? Number.POSITIVE_INFINITY,
     rate: rate === undefined ? 0 : checkRate(rate),
@@ -105,7 +105,7 @@ export function planLoad(options: LoadOptions): LoadPlan {
 }
 
 function defaultThreads(connections: number): number {
-  return Math.min(availableParallelism(), connections, MAX_THREADS);
+  return Math.min(availableParallelism(), connections, MOST_THREADS);
 }
 
 function defaultDuration(requests: number | undefined): number {

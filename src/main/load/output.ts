@@ -1,6 +1,7 @@
 /** Where the result of a load test goes: text or JSON to stdout, a page of HTML to a file. */
 import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import { messageOf } from '../../shared/errors.js';
 import { paintFor } from '../terminal.js';
 import { UsageError } from '../usage.js';
 import { reportHtml } from './report-html.js';
@@ -20,8 +21,7 @@ export function checkWritable(file: string): void {
     else accessSync(file, constants.W_OK);
     if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) throw new Error('it is a folder');
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`--report ${file} cannot be written: ${reason}`);
+    throw new UsageError(`--report ${file} cannot be written: ${messageOf(error)}`);
   }
 }
 

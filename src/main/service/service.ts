@@ -3,24 +3,21 @@
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import type { EventInit, FdLike, Target } from '../../shared/arguments.js';
 import * as args from '../../shared/arguments.js';
+import { LONGEST_TIMER } from '../../shared/clock.js';
 import { EPOLLEXCLUSIVE } from '../../shared/epoll/flags.js';
 import { EBADF, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
 import { requireLinux } from '../../shared/kernel/syscalls.js';
 import { TypedEmitter } from '../typed-emitter.js';
 import type { Core } from './core.js';
-import type { WaitServiceEvents } from './events.js';
 import type { Sink } from './inbox/intake.js';
 import { EventIteration } from './inbox/iteration.js';
-import type { Registration, ServiceEvent } from './inbox/service-event.js';
+import type { Registration, ServiceEvent, WaitServiceEvents } from './inbox/service-event.js';
 import { type CheckedOptions, checkServiceOptions, type WaitServiceOptions } from './options.js';
 import { controlError, NO_ROOM } from './registry/registry.js';
 import { full } from './registry/requests.js';
 import { readStats, type WaitServiceStats } from './stats.js';
 
-/** The longest delay of setInterval: what only has to keep the process alive. */
-const LONGEST_TIMER = 0x7fff_ffff;
-
-/** What only `start` has: the constructor is not for users. */
+/** The constructor's argument: start() alone can make one, so nobody else can call the constructor. */
 class Starting {
   constructor(
     readonly options: CheckedOptions,

@@ -33,9 +33,6 @@ export const EPOLL_CTL_ADD: number = 1;
 export const EPOLL_CTL_DEL: number = 2;
 export const EPOLL_CTL_MOD: number = 3;
 
-/** The flags that make a registration other than level-triggered. @internal */
-export const MODES: number = EPOLLET | EPOLLONESHOT;
-
 /** Every readiness bit that the kernel may report. @internal */
 export const READINESS = 0x27df;
 

@@ -1,5 +1,5 @@
 /** A way to wake a thread that waits: an eventfd, registered edge-triggered so that each wake is one event for one thread. */
-import { integer, word64 } from '../arguments.js';
+import { rawDescriptor, word64 } from '../arguments.js';
 import { EAGAIN, EINTR, EpollError } from '../errors.js';
 import * as sys from '../kernel/syscalls.js';
 import { Borrowed } from './borrowed.js';
@@ -33,7 +33,7 @@ export class Waker implements Disposable {
 
   /** The waker that another thread owns, by its fd. close() on a borrowed one leaves the owner's open. */
   static borrow(fd: number): Waker {
-    return new Waker(new Borrowed(integer(fd, 'fd', 0, 0x7fff_ffff)));
+    return new Waker(new Borrowed(rawDescriptor(fd)));
   }
 
   /** -1 once closed. */

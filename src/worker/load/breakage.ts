@@ -2,6 +2,7 @@
 import { EpollError } from '../../shared/errors.js';
 import * as B from '../../shared/load/board.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
+import { writeOff } from '../../shared/load/write-off.js';
 
 export class Breakage {
   readonly #board: B.Assignment;
@@ -39,16 +40,7 @@ export class Breakage {
   }
 
   #lose(at: number, kind: 'reset' | 'protocol', detail: string): false {
-    const { records, pipelining, times } = this.#board;
-    const lost = records[at + B.UNDER_WAY] ?? 0;
-    let counted = 0;
-    for (let i = 0; i < lost; i++) {
-      const place = ((records[at + B.OLDEST] ?? 0) + i) % pipelining;
-      if ((records[at + B.RING + 2 * place] ?? 0) >= (times[B.COUNT_FROM] ?? 0)) counted++;
-    }
-    records[at + B.UNDER_WAY] = 0;
-    records[at + B.UNWRITTEN] = 0;
-    return this.#done(at, { kind, detail: `${kind} ${detail}`, lost, counted });
+    return this.#done(at, { kind, detail: `${kind} ${detail}`, ...writeOff(this.#board, at) });
   }
 
   #done(at: number, what: Omit<B.Parting, 'id' | 'epoch'>): false {
