@@ -51,7 +51,7 @@ function start(name: string, env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNu
 test('holds built JavaScript, types and maps, and what a user should read; no tests, no sources', () => {
   const other = files.filter(file => !/^\.\/dist\/.*\.(c?js|d\.c?ts|c?js\.map)$/.test(file)).sort();
   expect(other).toEqual(['./CHANGELOG.md', './LICENSE', './README.md', './package.json']);
-  for (const entry of ['main/index', 'main/load/index', 'worker/index', 'shared/kernel/sys', 'main/cli']) {
+  for (const entry of ['main/index', 'main/load/index', 'main/server/index', 'worker/index', 'shared/kernel/sys', 'main/cli']) {
     for (const end of ['js', 'd.ts', 'js.map']) expect(files).toContain(`./dist/${entry}.${end}`);
   }
 });

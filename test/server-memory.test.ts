@@ -91,6 +91,8 @@ test(`${DEATHS} deaths of threads that send`, async () => {
   /** Its thread is dead: so is it. */
   const bury = (id: number): void => {
     const slot = L.slotOf(id);
+    const base = slot * L.CONNECTION_WORDS;
+    while (lock.take(words, base, L.generationOf(id), L.MAIN, 0, true) !== lock.TAKEN) Atomics.wait(control, 3, 0, 1);
     book.retire(slot);
     book.clear(slot);
     sys.close(words[slot * L.CONNECTION_WORDS + L.FD] ?? -1);
@@ -159,6 +161,7 @@ test(`${DEATHS} deaths of threads that send`, async () => {
   readAll();
   for (const peer of peers.values()) expect(peer.isMiddle).toBe(false);
   for (const id of [...peers.keys()]) bury(id);
+  book.sweep();
   expect(arena.used).toBe(0);
   expect(lines).toBeGreaterThan(1000);
   // Most deaths meet a thread at something else than a connection.

@@ -134,6 +134,15 @@ export class Book {
     }
   }
 
+  /** The same in all slots that are free: a sender may have been about to push when its connection ended. */
+  sweep(): void {
+    const { words, header } = this.#memory;
+    for (let slot = Atomics.load(header, L.TOP) - 1; slot >= 0; slot--) {
+      const base = slot * L.CONNECTION_WORDS;
+      if (words[base + L.MAIL] !== 0 && Atomics.load(words, base + L.GENERATION) === 0) this.dropMail(slot);
+    }
+  }
+
   /** All that is kept for it, of a connection that no thread has any more. */
   clear(slot: number): void {
     const base = slot * L.CONNECTION_WORDS;

@@ -401,6 +401,7 @@ export class ServerCore {
     const tick = (Atomics.load(header, L.TICK) + 1) | 0;
     Atomics.store(header, L.TICK, tick);
     const idle = this.#ticks(this.#options.idleTimeout);
+    this.#book.sweep();
     for (const slot of this.#book.slots()) {
       const base = slot * L.CONNECTION_WORDS;
       const flags = words[base + L.FLAGS] ?? 0;
@@ -468,6 +469,7 @@ export class ServerCore {
     const total = (field: number): number =>
       this.#memory.threads.reduce((sum, { counts }) => sum + (counts[field] ?? 0), 0);
     const closed = (reason: CloseReason): number => this.#closed.get(reason) ?? 0;
+    this.#book.sweep();
     return {
       connections: this.connections,
       accepted: this.#accepted,
