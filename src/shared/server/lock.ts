@@ -138,5 +138,6 @@ export function seize(words: Int32Array, base: number, from: number, to: number)
 
 function isOf(words: Int32Array, base: number, word: number, generation: number): boolean {
   const low = (generation << GENERATION_SHIFT) >>> GENERATION_SHIFT;
-  return word >>> GENERATION_SHIFT === low && Atomics.load(words, base + GENERATION) === generation;
+  // A slot that nobody has, has the generation 0.
+  return generation !== 0 && word >>> GENERATION_SHIFT === low && Atomics.load(words, base + GENERATION) === generation;
 }

@@ -7,13 +7,13 @@ import { HOOKS, type MessageHandler, type Protocol, type ProtocolHooks } from '.
 export interface ServerModule<M = Buffer> {
   default: MessageHandler<M>;
   /** Without one, a message is whatever has come. */
-  protocol?: Protocol<M>;
+  protocol?: Protocol<M> | undefined;
   /** Runs once per thread before it serves. */
-  setup?(handlerData: unknown): void | Promise<void>;
+  setup?: ((handlerData: unknown) => void | Promise<void>) | undefined;
   /** As soon as it is there (with TLS: after the handshake), though no message ever comes; a greeting is sent here. */
-  open?(connection: Connection): void;
+  open?: ((connection: Connection) => void) | undefined;
   /** Exactly once for each open(), after its last run and its last promise. */
-  close?(connection: Connection, reason: CloseReason): void;
+  close?: ((connection: Connection, reason: CloseReason) => void) | undefined;
 }
 
 type Method<A extends unknown[], R> = (...args: A) => R;
