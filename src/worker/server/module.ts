@@ -37,6 +37,12 @@ export async function loadModule(url: string, handlerData: unknown): Promise<Loa
   const [holder, handle] = typeof outer === 'function' ? [imported, outer] : [outer, member(outer, 'default')];
   if (typeof handle !== 'function') throw invalidType('the default export of the handler module', 'a function', handle);
   const exported = (key: string): unknown => member(holder, key) ?? member(handle, key);
+  const setup = exported('setup');
+  if (setup !== undefined && typeof setup !== 'function') {
+    throw invalidType('the setup of the handler module', 'a function', setup);
+  }
+  // Before the rest is read: it may depend on the handlerData.
+  if (setup !== undefined) await setup.call(holder, handlerData);
   const protocol = exported('protocol');
   if (protocol !== undefined && (typeof protocol !== 'object' || protocol === null)) {
     throw invalidType('the protocol of the handler module', 'an object with frame()', protocol);
@@ -45,12 +51,8 @@ export async function loadModule(url: string, handlerData: unknown): Promise<Loa
   if (protocol !== undefined && frame === undefined) {
     throw invalidType("the protocol's frame", 'a function', undefined);
   }
-  const setup = exported('setup');
-  if (setup !== undefined && typeof setup !== 'function') {
-    throw invalidType('the setup of the handler module', 'a function', setup);
-  }
   const hooks = member(protocol, HOOKS);
-  const loaded = {
+  return {
     handle: (message: unknown, connection: Connection): unknown => handle(message, connection),
     frame,
     decode: method<[Buffer, Connection]>(protocol, protocol, 'decode', 'the protocol of the handler module'),
@@ -59,8 +61,6 @@ export async function loadModule(url: string, handlerData: unknown): Promise<Loa
     open: method<[Connection]>(holder, { open: exported('open') }, 'open', 'the handler module'),
     close: method<[Connection, CloseReason]>(holder, { close: exported('close') }, 'close', 'the handler module'),
   };
-  if (setup !== undefined) await setup.call(holder, handlerData);
-  return loaded;
 }
 
 function member(value: unknown, key: PropertyKey): unknown {
