@@ -150,6 +150,22 @@ test('what close() throws is an error, too', async () => {
   expect(served.errors).toMatchObject([{ error: { message: 'no' }, id: served.connections[0] }]);
 });
 
+test('what an async open() or close() throws is an error, and ends no thread', async () => {
+  const source = `
+    export async function open() { throw new Error('in open'); }
+    export async function close() { throw new Error('in close'); }
+    export default (bytes, connection) => { connection.send(bytes); };`;
+  const served = await serve({ handler: module(source) });
+  const peer = await client(served.port);
+  peer.write('x');
+  await peer.has('x');
+  peer.socket.end();
+  await settled(served, 1);
+  await until(() => served.errors.length === 2, 'two errors');
+  expect(served.errors.map(({ error }) => error.message)).toEqual(['in open', 'in close']);
+  expect(served.server.stats().service.restarts).toBe(0);
+});
+
 test('a message that was begun: idleTimeout asks refuse() for last words', async () => {
   const source = `${LINES}
     protocol.refuse = error => Buffer.from(error.code);

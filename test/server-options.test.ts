@@ -87,6 +87,17 @@ test('setup() has the handlerData, once in each thread; state is zeroed for each
   }
 });
 
+test('setup() may choose the protocol', async () => {
+  const source = `
+    export let protocol;
+    export function setup(end) { protocol = { frame: (input, seen) => input.indexOf(end, seen) + 1 }; }
+    export default (bytes, connection) => { connection.send('<' + bytes + '>'); };`;
+  const { port } = await serve({ handler: module(source), handlerData: 59 });
+  const peer = await client(port);
+  peer.write('one;two;');
+  await peer.has('<one;><two;>');
+});
+
 test('a Server is made by listen() alone', () => {
   // @ts-expect-error: private
   expect(() => new Server({})).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }));

@@ -2,6 +2,7 @@
  * The slots of a server's connections, as the main thread keeps them. A slot is its connection's from open() to free(); a
  * generation is never used twice. Freed slots rest for as long as can be before they are used again.
  */
+import { AF_UNIX } from '../../shared/kernel/sockets.js';
 import { type Arena, SENDER } from '../../shared/server/arena.js';
 import { Chains } from '../../shared/server/chain.js';
 import * as L from '../../shared/server/layout.js';
@@ -75,11 +76,12 @@ export class Book {
     words[base + L.ACTIVITY] = tick;
     words[base + L.DEADLINE] = deadline === 0 ? 0 : tick + deadline;
     L.storeWide(words, base + L.CONTEXT, context);
-    const most = Math.min(bytes, L.ADDRESS_WORDS * 4);
+    // Of a unix socket there is nothing to tell.
+    const most = bytes > L.ADDRESS_WORDS * 4 || address[0] === AF_UNIX ? 0 : bytes;
     new Uint8Array(words.buffer, words.byteOffset + (base + L.ADDRESS) * 4, L.ADDRESS_WORDS * 4).set(
       address.subarray(0, most),
     );
-    words[base + L.ADDRESS_BYTES] = bytes;
+    words[base + L.ADDRESS_BYTES] = most;
     if (unread !== undefined && !this.#chains.append(base + L.BACKLOG, slot + 1, unread, 0, unread.length)) {
       this.#chains.clear(base + L.BACKLOG);
       this.#putBack(slot);

@@ -244,12 +244,18 @@ export class Engine {
     const { open } = this.#module;
     if (open === undefined) return true;
     try {
-      open(connection);
+      this.#watch(open(connection), connection.id);
     } catch (error) {
       this.#correspondence.failed(connection.id, packError(error));
       this.#endFor(base, slot, 'handler');
     }
     return (this.#flags(base) & L.DOOMED) === 0;
+  }
+
+  /** Nobody waits for an async open() or close(); what it throws is told all the same. */
+  #watch(result: unknown, id: number): void {
+    if (!isThenable(result)) return;
+    Promise.resolve(result).catch(error => this.#correspondence.failed(id, packError(error)));
   }
 
   /** Goes on with the TLS handshake. Whether it is done. */
@@ -532,7 +538,7 @@ export class Engine {
     this.#set(base, L.CLOSE_CALLED);
     if ((flags & L.OPENED) !== 0) {
       try {
-        this.#module.close?.(connection, reasonOf(words[base + L.REASON] ?? 0));
+        this.#watch(this.#module.close?.(connection, reasonOf(words[base + L.REASON] ?? 0)), connection.id);
       } catch (error) {
         this.#correspondence.failed(connection.id, packError(error));
       }
