@@ -162,7 +162,7 @@ test('what an async open() or close() throws is an error, and ends no thread', a
   peer.socket.end();
   await settled(served, 1);
   await until(() => served.errors.length === 2, 'two errors');
-  expect(served.errors.map(({ error }) => error.message)).toEqual(['in open', 'in close']);
+  expect(served.errors.map(({ error }) => error.message).sort()).toEqual(['in close', 'in open']);
   expect(served.server.stats().service.restarts).toBe(0);
 });
 

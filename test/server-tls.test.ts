@@ -192,10 +192,10 @@ test('a thread that dies', async () => {
   await victim?.closed;
 });
 
-test('500 connections that break off anywhere', async () => {
+test('300 connections that break off anywhere', { timeout: 60_000 }, async () => {
   const served = await serve({ handler: ECHO, tls: TLS, handshakeTimeout: 2000 });
   let broken = 0;
-  for (let round = 0; round < 25; round++) {
+  for (let round = 0; round < 15; round++) {
     await Promise.all(
       Array.from({ length: 20 }, async (_, i) => {
         const socket = net.connect(served.port, '127.0.0.1');
@@ -219,7 +219,7 @@ test('500 connections that break off anywhere', async () => {
       }),
     );
   }
-  expect(broken).toBe(500);
+  expect(broken).toBe(300);
   await until(() => served.server.connections === 0, 'all ends');
   await until(() => served.server.stats().bytesKept === 0, 'nothing kept');
   const { accepted, closed } = served.server.stats();
