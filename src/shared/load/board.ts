@@ -30,20 +30,25 @@ export const LAST = 7;
 /** Requests that a free connection sent long after they were due, for want of a thread. */
 export const LATE = 8;
 export const THREAD_ID = 9;
+/** Requests that were sent once more, because the server had closed the connection under them. */
+export const RETRIES = 10;
+/** When a connection was last opened by the thread. */
+export const OPENED = 11;
 /** By status code, 0 to 999. */
-export const STATUSES = 10;
+export const STATUSES = 12;
 const COUNTS = STATUSES + 1000;
 /** Bytes of one thread's part: its counts, then its histogram. */
 const THREAD_BYTES = COUNTS * 8 + Histogram.BYTES;
 
 // ---- a connection's record: doubles -----------------------------------------------------------------------
-/** One of the states below; the main thread writes it while no handler runs. */
+/** One of the states below. */
 export const STATE = 0;
 /** Set by the main thread: leave it alone as soon as you can. */
 export const DOOMED = 1;
+/** -1 while there is none. */
 export const FD = 2;
-/** How often it was opened. */
-export const EPOCH = 3;
+/** When it began to be opened. */
+export const SINCE = 3;
 /** Requests begun and not answered; of these, the last so many are not wholly written. */
 export const UNDER_WAY = 4;
 export const UNWRITTEN = 5;
@@ -51,19 +56,51 @@ export const UNWRITTEN = 5;
 export const WRITTEN = 6;
 /** Where in the ring the oldest is. */
 export const OLDEST = 7;
-/** 1 while it is in the idle queue. */
+/** 1 while it is in a queue of those that can take a request. */
 export const QUEUED = 8;
 /** 1 once it has answered since it was opened. */
 export const SERVED = 9;
-export const FRAMING = 10;
-/** A ring for each request under way: from when its latency counts, and when it was begun. */
+/** Of the oldest requests under way, so many were sent before, on a connection that the server closed. */
+export const RETRIED = 10;
+/** 1 once a request was begun that says it is the connection's last. */
+export const LAST_BEGUN = 11;
+/** 1 if it was opened before the test began: it may have been idle for long. */
+export const EARLY = 12;
+export const FRAMING = 13;
+/** A ring, with an entry for each request under way. */
 export const RING = FRAMING + ResponseFramer.WORDS;
+
+// An entry: from when its latency counts, when it was begun, which request of the whole test it is, and its traits.
+export const FROM = 0;
+export const BEGUN_AT = 1;
+export const NUMBER = 2;
+export const TRAITS = 3;
+export const ENTRY = 4;
+
+/** The request says `Connection: close`: none may follow it. */
+export const CLOSES = 1;
+/** Its answer has no body. */
+export const HEAD = 2;
+/** It may be sent again (RFC 9110, 9.2.2). */
+export const IDEMPOTENT = 4;
 
 /** No connection. */
 export const CLOSED = 0;
 export const OPEN = 1;
-/** A handler has done with it, and the main thread is told. */
+/** A handler has done with it; the main thread has to close it. */
 export const DONE = 2;
+export const CONNECTING = 3;
+
+// ---- who may open and close a connection: one int32 each --------------------------------------------------
+/** The thread that is at the connection. */
+export const ANY_THREAD = 0;
+export const ONE_THREAD = 1;
+export const MAIN_THREAD = 2;
+
+/** What the main thread has to do with a connection: nothing; open it; close it, and open it again. */
+export const NOTHING = 0;
+export const TO_OPEN = 1;
+export const TO_CLOSE = 2;
 
 /** Bytes of shared state that the service keeps for a registration: which connection it is. */
 export const STATE_BYTES = 4;
@@ -71,16 +108,24 @@ export const STATE_BYTES = 4;
 export const TIMER_DATA = 1;
 export const FIRST_DATA = 2;
 
-/** What the handler posts when it has done with a connection. */
+/** What a handler posts of a connection that has ended, where the main thread has something to count or to do. */
 export interface Parting {
   readonly id: number;
-  readonly epoch: number;
-  /** Empty: the server closes, as it said; `reset` or `protocol` otherwise. */
-  readonly kind: '' | 'reset' | 'protocol';
+  /** Empty: the server closes, as it said. */
+  readonly kind: '' | 'connect' | 'reset' | 'protocol';
   readonly detail: string;
   /** Requests that will not be answered; of these, the counted ones. */
   readonly lost: number;
   readonly counted: number;
+  /** None was under way, but the failure stands for one that could not be sent. */
+  readonly stands: boolean;
+  readonly todo: typeof NOTHING | typeof TO_OPEN | typeof TO_CLOSE;
+}
+
+/** Where to connect: a path, or a port at the address that `addressOf` says. */
+export interface Destination {
+  readonly port: number;
+  readonly path: string | undefined;
 }
 
 /** What every thread is given. */
@@ -90,11 +135,11 @@ export interface Assignment {
   /** Infinity: no limit. */
   readonly requests: number;
   readonly request: Uint8Array;
+  readonly traits: number;
   readonly protocol: 'http' | 'echo' | 'module';
   /** For import(). */
   readonly module: string | undefined;
-  /** Whether responses have no body. */
-  readonly head: boolean;
+  readonly destination: Destination;
   readonly expected: Uint8Array;
   readonly stride: number;
   readonly times: Float64Array;
@@ -103,28 +148,38 @@ export interface Assignment {
   readonly begun: Int32Array;
   readonly taken: BigInt64Array;
   readonly records: Float64Array;
+  readonly gates: Int32Array;
+  /** The address that the first connection has found: its length, then its characters. */
+  readonly address: Uint8Array;
+  /** 1 once anything was answered. */
+  readonly answered: Int32Array;
   /** Of a module's protocol: bytes that a connection keeps, KEPT_BYTES of what came and as many of what is to go. */
   readonly kept: SharedArrayBuffer;
   /** Of an open loop. */
   readonly schedule: SchedulePlan | undefined;
   readonly owners: Int32Array;
   readonly idle: Int32Array;
+  /** Of the connections that the server has closed while they were idle: they are opened when they are needed. */
+  readonly spare: Int32Array;
 }
 
 /** A thread that died is replaced by one that counts for itself: room for some of them. */
 const SPARE_THREADS = 16;
+const ADDRESS_BYTES = 128;
 
 export type BoardPlan = Pick<
   Assignment,
-  'threads' | 'pipelining' | 'requests' | 'request' | 'protocol' | 'module' | 'head' | 'expected'
+  'threads' | 'pipelining' | 'requests' | 'request' | 'traits' | 'protocol' | 'module' | 'destination' | 'expected'
 > & { readonly connections: number; readonly rate: number };
 
 export function createBoard(plan: BoardPlan): Assignment {
   const { connections, rate, ...rest } = plan;
-  const stride = RING + 2 * plan.pipelining;
+  const stride = RING + ENTRY * plan.pipelining;
   const times = new Float64Array(new SharedArrayBuffer(TIMES * 8));
   times.fill(Number.POSITIVE_INFINITY);
   const kept = plan.protocol === 'module' ? connections * 2 * KEPT_BYTES : 0;
+  const records = new Float64Array(new SharedArrayBuffer(connections * stride * 8));
+  for (let at = 0; at < records.length; at += stride) records[at + FD] = -1;
   return {
     ...rest,
     stride,
@@ -132,11 +187,15 @@ export function createBoard(plan: BoardPlan): Assignment {
     counts: new SharedArrayBuffer((plan.threads + SPARE_THREADS) * THREAD_BYTES),
     begun: new Int32Array(new SharedArrayBuffer(4)),
     taken: new BigInt64Array(new SharedArrayBuffer(8)),
-    records: new Float64Array(new SharedArrayBuffer(connections * stride * 8)),
+    records,
+    gates: new Int32Array(new SharedArrayBuffer(connections * 4)).fill(MAIN_THREAD),
+    address: new Uint8Array(new SharedArrayBuffer(ADDRESS_BYTES)),
+    answered: new Int32Array(new SharedArrayBuffer(4)),
     kept: new SharedArrayBuffer(kept),
     schedule: rate > 0 ? planSchedule(rate) : undefined,
     owners: new Int32Array(new SharedArrayBuffer(connections * 4)),
     idle: IdleQueue.create(rate > 0 ? connections : 0),
+    spare: IdleQueue.create(rate > 0 ? connections : 0),
   };
 }
 
@@ -166,4 +225,25 @@ export function takeRequest({ requests, taken }: Assignment): boolean {
 /** Whether all requests that may be sent are taken. */
 export function isSpent({ requests, taken }: Assignment): boolean {
   return requests !== Number.POSITIVE_INFINITY && Number(Atomics.load(taken, 0)) >= requests;
+}
+
+/** Keeps what the name of the server has turned out to be. */
+export function tellAddress({ address }: Assignment, text: string): void {
+  address.set(Buffer.from(text), 1);
+  address[0] = Buffer.byteLength(text);
+}
+
+/** What tellAddress() was told. */
+export function addressOf({ address }: Assignment): string {
+  return Buffer.from(address.subarray(1, 1 + (address[0] ?? 0))).toString();
+}
+
+/** How many of the `first` requests under way are counted ones: not of the warm-up. */
+export function countedOf({ records, times, pipelining }: Assignment, at: number, first: number): number {
+  let counted = 0;
+  for (let i = 0; i < first; i++) {
+    const place = ((records[at + OLDEST] ?? 0) + i) % pipelining;
+    if ((records[at + RING + ENTRY * place + FROM] ?? 0) >= (times[COUNT_FROM] ?? 0)) counted++;
+  }
+  return counted;
 }

@@ -1,0 +1,183 @@
+/** Opens connections again, in the thread that has seen them end: the main thread only has to register them. */
+import { EMFILE, ENFILE, EpollError } from '../../shared/errors.js';
+import { connect, socketError } from '../../shared/kernel/sys.js';
+import { isWritable } from '../../shared/kernel/syscalls.js';
+import * as B from '../../shared/load/board.js';
+import { clock } from '../../shared/load/clock.js';
+import { Schedule } from '../../shared/load/schedule.js';
+
+/** What the running handler can ask for. */
+export interface Office {
+  post(parting: B.Parting): void;
+  /** Of the registration that runs. */
+  close(): void;
+  register(fd: number, id: number): void;
+}
+
+export class Dialer {
+  readonly #board: B.Assignment;
+  readonly #records: Float64Array;
+  readonly #counts: Float64Array;
+  readonly #office: Office;
+  readonly #schedule: Schedule | undefined;
+  /** Sends on a connection that was open at once. */
+  readonly #send: (at: number) => void;
+  #to: { readonly host?: string; readonly port?: number; readonly path?: string } | undefined;
+  /** The connection whose registration runs. */
+  own = -1;
+
+  constructor(board: B.Assignment, counts: Float64Array, office: Office, send: (at: number) => void) {
+    this.#board = board;
+    this.#records = board.records;
+    this.#counts = counts;
+    this.#office = office;
+    this.#send = send;
+    this.#schedule = board.schedule && new Schedule(board.schedule);
+  }
+
+  now(): number {
+    return clock();
+  }
+
+  post(parting: B.Parting): void {
+    this.#office.post(parting);
+  }
+
+  /**
+   * A connection has ended: closes it, and opens it again if it is needed.
+   *
+   * @param inOrder it is no failure @param idle nothing was asked of it: it is opened when something is
+   * @returns what is left to the main thread
+   */
+  replace(at: number, inOrder: boolean, idle: boolean): B.Parting['todo'] {
+    const records = this.#records;
+    const id = at / this.#board.stride;
+    const { gates, answered, schedule } = this.#board;
+    records[at + B.LAST_BEGUN] = 0;
+    if (Atomics.compareExchange(gates, id, B.ANY_THREAD, B.ONE_THREAD) !== B.ANY_THREAD) {
+      // The main thread is about to close it.
+      records[at + B.STATE] = B.DONE;
+      return B.NOTHING;
+    }
+    // Failures of a server that has never answered anything are for the main thread, which makes pauses.
+    if (this.own !== id || (!inOrder && Atomics.load(answered, 0) === 0)) {
+      records[at + B.STATE] = B.DONE;
+      Atomics.store(gates, id, B.MAIN_THREAD);
+      return B.TO_CLOSE;
+    }
+    this.#office.close();
+    this.own = -1;
+    records[at + B.STATE] = B.CLOSED;
+    records[at + B.FD] = -1;
+    const waits = idle && schedule !== undefined && records[at + B.QUEUED] === 1;
+    if (!waits && this.#isNeeded(at)) this.#dial(id, at);
+    else Atomics.store(gates, id, B.ANY_THREAD);
+    return B.NOTHING;
+  }
+
+  /** Opens a connection that is closed, if the main thread is not about to. */
+  open(id: number, at: number): void {
+    const { gates } = this.#board;
+    if (Atomics.compareExchange(gates, id, B.ANY_THREAD, B.ONE_THREAD) === B.ANY_THREAD) this.#dial(id, at);
+  }
+
+  /** The connection that is being opened is ready. False: it could not be opened. */
+  isOpen(id: number, at: number, hangup: boolean): boolean {
+    const records = this.#records;
+    try {
+      if (hangup) socketError(records[at + B.FD] ?? -1);
+    } catch (error) {
+      this.#refuse(id, at, codeOf(error));
+      return false;
+    }
+    this.#opened(at);
+    return true;
+  }
+
+  #isNeeded(at: number): boolean {
+    if ((this.#records[at + B.UNDER_WAY] ?? 0) > 0) return true;
+    if (B.isSpent(this.#board)) return false;
+    const { times } = this.#board;
+    const now = clock();
+    return now < (times[B.END] ?? 0) || (now < (times[B.DEADLINE] ?? 0) && (this.#schedule?.left ?? 0) > 0);
+  }
+
+  /** The gate is this thread's. */
+  #dial(id: number, at: number): void {
+    const records = this.#records;
+    const { gates } = this.#board;
+    let fd: number;
+    try {
+      fd = connect(this.#destination());
+    } catch (error) {
+      const full = error instanceof EpollError && (error.errno === -EMFILE || error.errno === -ENFILE);
+      records[at + B.STATE] = B.CLOSED;
+      // Sockets that are being closed may be what is in the way: the main thread looks after a while.
+      if (full) this.#handOver(id, at, '', '');
+      else this.#handOver(id, at, 'connect', codeOf(error));
+      return;
+    }
+    records[at + B.FD] = fd;
+    records[at + B.SERVED] = 0;
+    records[at + B.EARLY] = 0;
+    records[at + B.DOOMED] = 0;
+    records[at + B.SINCE] = clock();
+    records[at + B.STATE] = B.CONNECTING;
+    // Over the loopback it is open by now: the request need not wait for the event.
+    if (isWritable(fd)) {
+      this.#opened(at);
+      this.#send(at);
+    }
+    // Only now may another thread meet it.
+    this.#office.register(fd, id);
+    Atomics.store(gates, id, B.ANY_THREAD);
+  }
+
+  #opened(at: number): void {
+    this.#records[at + B.STATE] = B.OPEN;
+    this.#counts[B.OPENED] = clock();
+  }
+
+  /** It has a registration, whose handler may be running. */
+  #refuse(id: number, at: number, code: string): void {
+    const records = this.#records;
+    const { gates } = this.#board;
+    records[at + B.STATE] = B.DONE;
+    if (Atomics.compareExchange(gates, id, B.ANY_THREAD, B.ONE_THREAD) !== B.ANY_THREAD) return;
+    if (this.own === id) {
+      this.#office.close();
+      this.own = -1;
+      records[at + B.STATE] = B.CLOSED;
+      records[at + B.FD] = -1;
+    }
+    this.#handOver(id, at, 'connect', code);
+  }
+
+  /** What was to be sent on it fails with it. */
+  #handOver(id: number, at: number, kind: '' | 'connect', code: string): void {
+    const records = this.#records;
+    const todo = records[at + B.STATE] === B.DONE ? B.TO_CLOSE : B.TO_OPEN;
+    const lost = kind === '' ? 0 : (records[at + B.UNDER_WAY] ?? 0);
+    const counted = B.countedOf(this.#board, at, lost);
+    if (lost > 0) {
+      records[at + B.UNDER_WAY] = 0;
+      records[at + B.UNWRITTEN] = 0;
+      records[at + B.RETRIED] = 0;
+      records[at + B.LAST_BEGUN] = 0;
+    }
+    Atomics.store(this.#board.gates, id, B.MAIN_THREAD);
+    const detail = kind === '' ? '' : `connect ${code}`;
+    this.#office.post({ id, kind, detail, lost, counted, stands: kind !== '' && lost === 0, todo });
+  }
+
+  #destination(): NonNullable<typeof this.#to> {
+    const { port, path } = this.#board.destination;
+    this.#to ??= path === undefined ? { host: B.addressOf(this.#board), port } : { path };
+    return this.#to;
+  }
+}
+
+function codeOf(error: unknown): string {
+  if (error instanceof EpollError) return error.code;
+  throw error;
+}
