@@ -93,6 +93,21 @@ test('sys', async () => {
     many(made(sys.dup), fc.oneof(fd, odd));
     many(made(sys.accept), fc.oneof(fd, odd));
     many(sys.setNonblocking, fc.oneof(fd, odd));
+    many(sys.setTimer, fc.oneof(fd, odd), fc.oneof(fc.double(), fc.constant(-1), odd), fc.oneof(fc.double(), fc.constant(undefined), odd));
+    many(made(sys.pidfd), fc.oneof(fc.constantFrom(...outside, process.pid), odd));
+    for (const call of [sys.localAddress, sys.remoteAddress, sys.socketError]) many(call, fc.oneof(fd, odd));
+    const side = fc.oneof(fc.constantFrom('read', 'write', 'both'), odd);
+    many((fd, how) => sys.shutdown(fd, how), fc.oneof(fc.constantFrom(...outside, ...open.slice(0, 3)), odd), side);
+    const host = fc.oneof(fc.constantFrom('127.0.0.1', '::1', '::ffff:127.0.0.1', '::1%lo', '0', ''), fc.ipV4(), fc.ipV6(), odd);
+    const number = fc.oneof(fc.integer({ min: -1, max: 65_536 }), fc.constant(undefined), odd);
+    const path = fc.oneof({ weight: 8, arbitrary: fc.constant(undefined) }, fc.string({ maxLength: 120 }).map(text => '\\0' + process.pid + text), odd);
+    const flag = fc.oneof(fc.boolean(), fc.constant(undefined), odd);
+    many(made(sys.listen), fc.oneof({ weight: 6, arbitrary: fc.record(
+      { host, port: number, path, backlog: number, reusePort: flag, ipv6Only: flag }, { requiredKeys: [] }) }, odd));
+    // To this test's own port alone.
+    const port = fc.oneof(fc.constantFrom(sys.localAddress(sys.listen({})).port, -1, 0, 65_536, undefined), odd);
+    const local = fc.oneof(fc.constantFrom('127.0.0.1', '::1', '::ffff:127.0.0.1', '::1%lo', '0', '', undefined), odd);
+    many(made(sys.connect), fc.oneof({ weight: 6, arbitrary: fc.record({ host: local, port, path }, { requiredKeys: [] }) }, odd));
     many(sys.read, fc.oneof(fd, odd), buffer);
     many(sys.write, fc.oneof(fd, odd), buffer);
     many(sys.close, fc.oneof(fc.constantFrom(...outside), odd));

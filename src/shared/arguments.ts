@@ -167,3 +167,10 @@ export function duration(value: unknown, name: string): number {
   if (!(value >= 0 && value <= Number.MAX_SAFE_INTEGER)) throw outOfRange(name, 'from 0 to 2^53-1', value);
   return value;
 }
+
+/** True or false; undefined is false. */
+export function flag(value: unknown, name: string): boolean {
+  if (value === undefined) return false;
+  if (typeof value !== 'boolean') throw invalidType(name, 'true or false', value);
+  return value;
+}

@@ -2,8 +2,24 @@
 import { constants } from 'node:os';
 import { getSystemErrorMap, inspect } from 'node:util';
 
-export const { EAGAIN, EBADF, EEXIST, EINTR, EINVAL, EMFILE, ENFILE, ENOENT, ENOMEM, ENOSPC, ENOSYS, EPERM } =
-  constants.errno;
+export const {
+  EADDRNOTAVAIL,
+  EAFNOSUPPORT,
+  EAGAIN,
+  EBADF,
+  EEXIST,
+  EINPROGRESS,
+  EINTR,
+  EINVAL,
+  EMFILE,
+  ENFILE,
+  ENODEV,
+  ENOENT,
+  ENOMEM,
+  ENOSPC,
+  ENOSYS,
+  EPERM,
+} = constants.errno;
 
 /** Errors whose cause is a limit that the machine's owner can raise: the limit's name. */
 const LIMITS: Readonly<Record<string, string>> = {
@@ -27,12 +43,16 @@ export class EpollError extends Error {
   /** The fd that the call was about: epoll_ctl's target, the epoll fd of a wait. */
   declare readonly fd?: number;
 
-  /** @internal */
-  constructor(errno: number, syscall: string, fd?: number) {
+  /**
+   * @param subject what the call was about, where that is no fd: an address
+   * @internal
+   */
+  constructor(errno: number, syscall: string, fd?: number, subject?: string) {
     const negative = -Math.abs(errno);
     const [code, text] = getSystemErrorMap().get(negative) ?? [nameOf(-negative), 'unknown error'];
     const limit = LIMITS[code] ?? LIMITS[`${code} ${syscall}`];
-    super(`${code}: ${text}, ${syscall}${fd === undefined ? '' : ` (fd ${fd})`}${limit ? `; ${limit}` : ''}`);
+    const about = subject ?? (fd === undefined ? undefined : `fd ${fd}`);
+    super(`${code}: ${text}, ${syscall}${about === undefined ? '' : ` (${about})`}${limit ? `; ${limit}` : ''}`);
     this.code = code;
     this.errno = negative;
     this.syscall = syscall;

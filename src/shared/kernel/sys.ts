@@ -1,10 +1,24 @@
 /** `epoll-pool/sys`: the few calls that fds which are not sockets of Node's need. */
 import * as args from '../arguments.js';
 import { EAGAIN, EINTR, EpollError } from '../errors.js';
+import * as sockets from './sockets.js';
 import * as sys from './syscalls.js';
 import { readInto, writeFrom } from './transfer.js';
 
+export type { SocketAddress } from './sockaddr.js';
+export {
+  type ConnectOptions,
+  connect,
+  type ListenOptions,
+  listen,
+  localAddress,
+  remoteAddress,
+  shutdown,
+  socketError,
+} from './stream-sockets.js';
+
 const ECONNABORTED = 103;
+const INT32_MAX = 0x7fff_ffff;
 
 function checked(result: number, syscall: string, fd?: number): number {
   if (result < 0) throw new EpollError(result, syscall, fd);
@@ -31,6 +45,31 @@ export function timerfd(ms: number, intervalMs = 0): number {
   return checked(sys.timerfd(args.duration(ms, 'ms'), args.duration(intervalMs, 'intervalMs')), 'timerfd_create');
 }
 
+/**
+ * timerfd_settime(2): arms a timerfd again, as `timerfd` does it, from now on; `ms` -1 disarms it. What has expired and
+ * was not read is forgotten.
+ *
+ * @throws EpollError EBADF, EINVAL (no timerfd)
+ */
+export function setTimer(fd: number, ms: number, intervalMs = 0): void {
+  args.rawDescriptor(fd);
+  const first = ms === -1 ? -1 : args.duration(ms, 'ms');
+  checked(sys.setTimer(fd, first, args.duration(intervalMs, 'intervalMs')), 'timerfd_settime', fd);
+}
+
+/**
+ * pidfd_open(2): a process by its id, close-on-exec and non-blocking; readable (EPOLLIN) once the process has ended, from
+ * then on. There is nothing to read: close it. Linux 5.3.
+ *
+ * @throws EpollError ESRCH (no such process), EINVAL (a thread's id), EMFILE, ENFILE, ENOSYS
+ */
+export function pidfd(pid: number): number {
+  const fd = checked(sys.pidfd(args.integer(pid, 'pid', 1, INT32_MAX)), 'pidfd_open');
+  // Not all kernels that have the call take its flag for this.
+  sys.setNonblocking(fd);
+  return fd;
+}
+
 /** pipe2(2), close-on-exec and non-blocking. @throws EpollError EMFILE, ENFILE */
 export function pipe(): { readable: number; writable: number } {
   const [readable, writable] = pair(sys.pipe, 'pipe2');
@@ -39,7 +78,7 @@ export function pipe(): { readable: number; writable: number } {
 
 /** socketpair(2): two connected AF_UNIX stream sockets, close-on-exec and non-blocking. @throws EpollError EMFILE, ENFILE */
 export function socketpair(): [number, number] {
-  return pair(sys.socketpair, 'socketpair');
+  return pair(sockets.socketpair, 'socketpair');
 }
 
 function pair(call: (out: Int32Array) => number, syscall: string): [number, number] {
@@ -58,7 +97,7 @@ function pair(call: (out: Int32Array) => number, syscall: string): [number, numb
 export function accept(fd: number): number {
   args.rawDescriptor(fd);
   for (;;) {
-    const accepted = sys.accept(fd);
+    const accepted = sockets.accept(fd);
     if (accepted >= 0) return accepted;
     if (accepted === -EAGAIN) return -1;
     if (accepted !== -EINTR && accepted !== -ECONNABORTED) throw new EpollError(accepted, 'accept4', fd);

@@ -1,6 +1,6 @@
 /**
- * Every system call of the package, through koffi; the only module that is unsafe. A call returns what the kernel
- * returned, or the negative errno. Callers have checked their arguments: numbers are in range, and each buffer is as
+ * Every system call of the package, through koffi: all are defined here, and those of sockets are offered by sockets.ts;
+ * nothing else is unsafe. A call returns what the kernel returned, or the negative errno. Callers have checked their arguments: numbers are in range, and each buffer is as
  * long as the length beside it says.
  */
 import { createRequire } from 'node:module';
@@ -26,17 +26,14 @@ export const DATA_HIGH = EVENT_WORDS - 1;
 /** The most events that one epoll_wait takes: EP_MAX_EVENTS of fs/eventpoll.c. */
 export const MAX_EVENTS = Math.floor(0x7fff_ffff / (EVENT_WORDS * 4));
 
-const O_NONBLOCK = 0x800;
-const O_CLOEXEC = 0x8_0000;
+export const O_NONBLOCK = 0x800;
+export const O_CLOEXEC = 0x8_0000;
 const F_GETFL = 3;
 const F_SETFL = 4;
 const F_DUPFD_CLOEXEC = 1030;
-const AF_UNIX = 1;
-const AF_INET = 2;
-const SOCK_STREAM = 1;
-const SOCK_DGRAM = 2;
 const CLOCK_MONOTONIC = 1;
 const NR_EPOLL_PWAIT2 = 441;
+const NR_PIDFD_OPEN = 434;
 const NR_KCMP = process.arch === 'x64' ? 312 : 272;
 const NR_FSTAT = process.arch === 'x64' ? 5 : 80;
 /** Where st_mode stands in struct stat, in 32-bit words: st_nlink comes before it on x86-64, after it elsewhere. */
@@ -48,7 +45,7 @@ const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
 type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 
 /** All that is called. */
-interface Libc {
+export interface Libc {
   readonly koffi: Koffi;
   readonly uv: Uv | undefined;
   readonly errno: () => number;
@@ -70,6 +67,18 @@ interface Libc {
   readonly dup3: Call<[from: number, to: number, flags: number]>;
   readonly socketpair: Call<[domain: number, type: number, protocol: number, fds: Memory]>;
   readonly accept4: Call<[fd: number, address: null, length: null, flags: number]>;
+  readonly setsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: number]>;
+  readonly getsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: Memory]>;
+  readonly bind: Call<[fd: number, address: Memory, length: number]>;
+  readonly listen: Call<[fd: number, backlog: number]>;
+  readonly connect: Call<[fd: number, address: Memory, length: number]>;
+  readonly shutdown: Call<[fd: number, how: number]>;
+  readonly getsockname: Call<[fd: number, address: Memory, length: Memory]>;
+  readonly getpeername: Call<[fd: number, address: Memory, length: Memory]>;
+  readonly inet_pton: Call<[family: number, text: string, address: Memory]>;
+  readonly inet_ntop: KoffiFunc<(family: number, address: Memory, text: Memory, bytes: number) => unknown>;
+  readonly if_nametoindex: Call<[name: string]>;
+  readonly if_indextoname: KoffiFunc<(index: number, name: Memory) => unknown>;
   readonly fcntl: Call<[fd: number, command: number, argument: number]>;
   readonly close: Call<[fd: number]>;
   readonly sched_yield: Call<[]>;
@@ -77,6 +86,7 @@ interface Libc {
     [nr: number, epfd: number, events: Memory, max: number, timeout: Memory, mask: null, bytes: number]
   >;
   readonly fstat: Call<[nr: number, fd: number, out: Memory]>;
+  readonly pidfd_open: Call<[nr: number, pid: number, flags: number]>;
   readonly kcmp: Call<[nr: number, pid1: number, pid2: number, type: number, fd: number, slot: Memory]>;
 }
 
@@ -84,7 +94,7 @@ let loaded: Libc | undefined;
 let binary: string | undefined;
 
 /** Loads koffi at the first call, so that importing the package works on every platform. */
-function libc(): Libc {
+export function libc(): Libc {
   loaded ??= load();
   return loaded;
 }
@@ -139,12 +149,25 @@ function load(from?: string): Libc {
     dup3: lib.func('dup3', 'int', ['int', 'int', 'int']),
     socketpair: lib.func('socketpair', 'int', ['int', 'int', 'int', 'void *']),
     accept4: lib.func('accept4', 'int', ['int', 'void *', 'void *', 'int']),
+    setsockopt: lib.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint']),
+    getsockopt: lib.func('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
+    bind: lib.func('bind', 'int', ['int', 'void *', 'uint']),
+    listen: lib.func('listen', 'int', ['int', 'int']),
+    connect: lib.func('connect', 'int', ['int', 'void *', 'uint']),
+    shutdown: lib.func('shutdown', 'int', ['int', 'int']),
+    getsockname: lib.func('getsockname', 'int', ['int', 'void *', 'void *']),
+    getpeername: lib.func('getpeername', 'int', ['int', 'void *', 'void *']),
+    inet_pton: lib.func('inet_pton', 'int', ['int', 'str', 'void *']),
+    inet_ntop: lib.func('inet_ntop', 'size_t', ['int', 'void *', 'void *', 'uint']),
+    if_nametoindex: lib.func('if_nametoindex', 'uint', ['str']),
+    if_indextoname: lib.func('if_indextoname', 'size_t', ['uint', 'void *']),
     fcntl: lib.func('fcntl', 'int', ['int', 'int', 'long']),
     close: lib.func('close', 'int', ['int']),
     sched_yield: lib.func('sched_yield', 'int', []),
     // Variadic in C; on Linux x64 and arm64 integers and pointers are passed alike either way.
     epoll_pwait2: lib.func('syscall', 'long', ['long', 'int', 'void *', 'int', 'void *', 'void *', 'size_t']),
     fstat: lib.func('syscall', 'long', ['long', 'int', 'void *']),
+    pidfd_open: lib.func('syscall', 'long', ['long', 'int', 'uint']),
     kcmp: lib.func('syscall', 'long', ['long', 'int', 'int', 'int', 'ulong', 'void *']),
   };
 }
@@ -158,7 +181,7 @@ function pin(koffi: Koffi, file: string): void {
 }
 
 /** The negative errno of a call that has just returned -1: read before anything else runs. */
-function failure(): number {
+export function failure(): number {
   return -libc().errno();
 }
 
@@ -282,19 +305,32 @@ export function eventfd(initial: number): number {
   return fd < 0 ? failure() : fd;
 }
 
-/** Close-on-exec, non-blocking, CLOCK_MONOTONIC, armed. Milliseconds, with fractions; an interval of 0 is one expiry. */
+/** Close-on-exec, non-blocking, CLOCK_MONOTONIC, armed as `setTimer` does it. */
 export function timerfd(milliseconds: number, interval: number): number {
   const c = libc();
   const fd = c.timerfd_create(CLOCK_MONOTONIC, O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return failure();
-  const itimerspec = new BigInt64Array(4);
-  setTimespec(itimerspec, 0, interval);
-  setTimespec(itimerspec, 2, milliseconds);
-  if (itimerspec[2] === 0n && itimerspec[3] === 0n) itimerspec[3] = 1n; // all zero would disarm it
-  if (c.timerfd_settime(fd, 0, itimerspec, null) === 0) return fd;
-  const code = failure();
+  const code = setTimer(fd, milliseconds, interval);
+  if (code === 0) return fd;
   c.close(fd);
   return code;
+}
+
+/** Milliseconds, with fractions; an interval of 0 is one expiry, and -1 milliseconds disarm it. */
+export function setTimer(fd: number, milliseconds: number, interval: number): number {
+  const itimerspec = new BigInt64Array(4);
+  if (milliseconds >= 0) {
+    setTimespec(itimerspec, 0, interval);
+    setTimespec(itimerspec, 2, milliseconds);
+    if (itimerspec[2] === 0n && itimerspec[3] === 0n) itimerspec[3] = 1n; // all zero would disarm it
+  }
+  return libc().timerfd_settime(fd, 0, itimerspec, null) < 0 ? failure() : 0;
+}
+
+/** A process, by its id: readable once it has ended. Close-on-exec. */
+export function pidfd(pid: number): number {
+  const fd = libc().pidfd_open(NR_PIDFD_OPEN, pid, 0);
+  return fd < 0 ? failure() : fd;
 }
 
 /** Rounds up to a whole nanosecond. */
@@ -313,26 +349,6 @@ function setTimespec(out: BigInt64Array, at: number, milliseconds: number): void
 export function pipe(out: Int32Array): number {
   const c = libc();
   return c.pipe2(out, O_CLOEXEC | O_NONBLOCK) < 0 ? failure() : 0;
-}
-
-/** Two connected stream sockets of AF_UNIX into `out`. */
-export function socketpair(out: Int32Array): number {
-  const c = libc();
-  return c.socketpair(AF_UNIX, SOCK_STREAM | O_CLOEXEC | O_NONBLOCK, 0, out) < 0 ? failure() : 0;
-}
-
-/** A UDP socket, bound to nothing; close-on-exec and non-blocking. */
-export function udpSocket(): number {
-  const c = libc();
-  const fd = c.socket(AF_INET, SOCK_DGRAM | O_CLOEXEC | O_NONBLOCK, 0);
-  return fd < 0 ? failure() : fd;
-}
-
-/** accept4, once; the new fd is close-on-exec and non-blocking. */
-export function accept(fd: number): number {
-  const c = libc();
-  const accepted = c.accept4(fd, null, null, O_CLOEXEC | O_NONBLOCK);
-  return accepted < 0 ? failure() : accepted;
 }
 
 export function read(fd: number, buffer: Memory, length: number): number {

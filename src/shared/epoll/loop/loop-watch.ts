@@ -15,6 +15,7 @@ import { createSocket } from 'node:dgram';
 import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
 import { EpollError } from '../../errors.js';
+import { udpSocket } from '../../kernel/sockets.js';
 import * as sys from '../../kernel/syscalls.js';
 
 export interface LoopWatch {
@@ -49,7 +50,7 @@ function byPollHandle(onReady: () => void): LoopWatch {
 function byDatagramSocket(onReady: () => void): LoopWatch {
   const socket = createSocket('udp4');
   socket.on('error', onReady);
-  const fd = opened(sys.udpSocket(), 'socket');
+  const fd = opened(udpSocket(), 'socket');
   socket.bind({ fd, exclusive: true }); // exclusive: not by way of a cluster's primary
   socket.unref();
   try {
