@@ -3,8 +3,8 @@ import { createServer, type IncomingMessage, METHODS } from 'node:http';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
-import { buildRequest, type RequestInit } from '../dist/main/load/http-request.js';
-import { parseTarget } from '../dist/main/load/target.js';
+import { buildRequest, type RequestInit } from '../dist/shared/load/http-request.js';
+import { parseTarget } from '../dist/shared/load/target.js';
 
 const target = parseTarget('http://example.org:8080/a/b?c=d');
 const built = (init?: RequestInit, url = target) => buildRequest(url, init).bytes.toString('latin1');

@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { LOAD_USAGE, parseLoadCommand } from '../dist/main/load/command-line.js';
 import { planLoad } from '../dist/main/load/options.js';
-import { parseTarget } from '../dist/main/load/target.js';
+import { parseTarget } from '../dist/shared/load/target.js';
 
 const url = 'http://127.0.0.1:8080/x';
 const plan = (options: object) => Reflect.apply(planLoad, undefined, [{ url, ...options }]);

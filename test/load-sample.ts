@@ -34,6 +34,7 @@ export function measured(changes: Partial<Measurement> = {}): Measurement {
     interrupted: false,
     requests: 6000,
     responses: 6000,
+    retried: 0,
     bytesSent: 240_000,
     bytesReceived: 5_094_000,
     statuses: { 200: 6000 },

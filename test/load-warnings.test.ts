@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { warnings } from '../dist/main/load/warnings.js';
 import { measured, sample } from './load-sample.ts';
 
-const FACTS = { missed: 0, late: 0, connected: true, gaveUp: false };
+const FACTS = { missed: 0, late: 0, connected: true, gaveUp: false, pauses: 0 };
 
 /** Two threads, each busy for so much of the 12 s, on processors whose time was used by so much. */
 function ran(busy: number, used: number) {
@@ -36,6 +36,7 @@ test('a run of an instant says nothing of the generator', () => {
 test('requests that were late, or never sent, once they are more than 1%', () => {
   const result = sample();
   expect(warnings(result, { ...FACTS, late: 60, missed: 60 })).toEqual([]);
+  expect(warnings({ ...result, requests: 100 }, { ...FACTS, late: 20 })).toEqual([]);
   expect(warnings(result, { ...FACTS, late: 61 })).toEqual([expect.stringContaining('sent more than 1 ms late')]);
   expect(warnings(result, { ...FACTS, missed: 61 })).toEqual([expect.stringContaining('never sent')]);
 });

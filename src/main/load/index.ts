@@ -51,7 +51,8 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
     request: plan.request,
     protocol: protocolOf(plan),
     module: plan.protocol,
-    head: plan.method === 'HEAD',
+    traits: plan.traits,
+    destination: { port: plan.target.port, path: plan.target.socketPath },
     expected: plan.expected,
     connections: plan.connections,
     rate: plan.rate,
@@ -61,8 +62,8 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
     handler: new URL('../../worker/load/handler.js', import.meta.url),
     handlerData: board,
     stateBytes: STATE_BYTES,
-    // Beside the connections a timer.
-    capacity: plan.connections + 1,
+    // Beside the connections a timer; and one that is opened anew is registered before the old one has ended.
+    capacity: 2 * plan.connections + 1,
   });
   return new Session(plan, board, service, signal, onProgress).run();
 }

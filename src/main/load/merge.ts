@@ -33,6 +33,7 @@ export function mergeResults(results: readonly LoadResult[]): LoadResult {
     interrupted: results.some(result => result.interrupted),
     requests: sum(result => result.requests),
     responses: sum(result => result.responses),
+    retried: sum(result => result.retried),
     bytesSent: sum(result => result.bytesSent),
     bytesReceived: sum(result => result.bytesReceived),
     statuses: addCounts(results.map(result => result.statuses)),

@@ -4,9 +4,9 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as args from '../../shared/arguments.js';
 import { invalidType, outOfRange } from '../../shared/errors.js';
+import { buildRequest, type RequestHeaders } from '../../shared/load/http-request.js';
+import { parseTarget, type Target } from '../../shared/load/target.js';
 import { type Expectation, expectedStatuses } from './expectation.js';
-import { buildRequest, type RequestHeaders } from './http-request.js';
-import { parseTarget, type Target } from './target.js';
 import { milliseconds } from './units.js';
 
 /** Times are numbers of milliseconds, or strings with a unit: '10s', '500ms', '2m'. */
@@ -61,6 +61,8 @@ export interface LoadPlan {
   readonly method: string;
   /** What each request sends: HTTP's whole request, or the payload. */
   readonly request: Uint8Array;
+  /** What else there is to know of it: board.ts. */
+  readonly traits: number;
   readonly timeout: number;
   readonly warmup: number;
   readonly pipelining: number;
@@ -112,7 +114,7 @@ function defaultDuration(requests: number | undefined): number {
   return requests === undefined ? 10_000 : Number.POSITIVE_INFINITY;
 }
 
-type Part = Pick<LoadPlan, 'method' | 'request' | 'expected' | 'protocol'>;
+type Part = Pick<LoadPlan, 'method' | 'request' | 'traits' | 'expected' | 'protocol'>;
 type Given = Readonly<{ [K in 'method' | 'headers' | 'expect' | 'protocol']: LoadOptions[K] | undefined }>;
 
 function httpPart(target: Target, given: Given, body: string | Uint8Array | undefined): Part {
@@ -123,14 +125,19 @@ function httpPart(target: Target, given: Given, body: string | Uint8Array | unde
     ...(headers === undefined ? {} : { headers }),
     ...(body === undefined ? {} : { body }),
   });
-  return { method: request.method, request: request.bytes, expected: expectedStatuses(expect) };
+  return {
+    method: request.method,
+    request: request.bytes,
+    traits: request.traits,
+    expected: expectedStatuses(expect),
+  };
 }
 
 function tcpPart(given: Given, body: string | Uint8Array | undefined): Part {
   for (const name of ['method', 'headers', 'expect'] as const) {
     if (given[name] !== undefined) throw outOfRange(name, 'for http:// only', given[name]);
   }
-  const none = { method: '', expected: new Uint8Array(1000) };
+  const none = { method: '', traits: 0, expected: new Uint8Array(1000) };
   const request = typeof body === 'string' ? Buffer.from(body) : (body ?? NOTHING);
   if (given.protocol !== undefined) return { ...none, request, protocol: moduleURL(given.protocol) };
   if (request.length === 0)

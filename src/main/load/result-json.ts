@@ -31,6 +31,7 @@ export function readResult(json: unknown, name = 'result'): LoadResult {
     interrupted: it.interrupted === true,
     requests: count(it.requests, `${name}.requests`),
     responses: count(it.responses, `${name}.responses`),
+    retried: it.retried === undefined ? 0 : count(it.retried, `${name}.retried`),
     bytesSent: count(it.bytesSent, `${name}.bytesSent`),
     bytesReceived: count(it.bytesReceived, `${name}.bytesReceived`),
     statuses: counts(it.statuses, `${name}.statuses`),

@@ -60,6 +60,8 @@ export interface Measurement {
   readonly requests: number;
   /** Complete responses, those with an unexpected status too. */
   readonly responses: number;
+  /** Requests that were sent once more, as the server had closed their connection before it answered; not in `requests`. */
+  readonly retried: number;
   readonly bytesSent: number;
   readonly bytesReceived: number;
   /** By status code. */

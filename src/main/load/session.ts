@@ -2,6 +2,7 @@
 import { availableParallelism, hostname } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EPOLLET, EPOLLIN } from '../../shared/epoll/flags.js';
+import { EpollError } from '../../shared/errors.js';
 import { close, timerfd } from '../../shared/kernel/sys.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
@@ -9,6 +10,7 @@ import { Schedule } from '../../shared/load/schedule.js';
 import type { WaitService } from '../service/service.js';
 import { Connector } from './connector.js';
 import { Fleet } from './fleet.js';
+import { openingAtATime } from './limits.js';
 import type { LoadPlan } from './options.js';
 import type { LoadProgress } from './progress.js';
 import { completeResult, type LoadResult, type ThreadShare } from './result.js';
@@ -25,6 +27,8 @@ const PRECISION = 0.05;
 const ATTEMPTS = 20;
 /** How long the threads have to end; they do nothing that takes time, but a module of the user's may. */
 const CLOSE_MS = 1000;
+/** Timeouts without one connection that could be opened: a number of requests comes to no end. */
+const DEAD_AFTER = 3;
 
 /** The processor time and the threads' busy time at one moment. */
 interface Usage {
@@ -65,13 +69,15 @@ export class Session {
     this.#onProgress = onProgress;
     this.#tally = new Tally(board);
     this.#schedule = board.schedule && new Schedule(board.schedule);
-    const connector = new Connector(plan.target, plan.timeout);
-    this.#fleet = new Fleet(board, plan.connections, plan.timeout, service, connector, this.#tally);
+    const opening = openingAtATime();
+    const connector = new Connector(plan.target, plan.timeout, opening, address => B.tellAddress(board, address));
+    this.#fleet = new Fleet(board, plan.connections, plan.timeout, opening, service, connector, this.#tally);
     this.#before = this.#usage();
     service.on('message', (parting: B.Parting) => this.#fleet.parted(parting));
     service.on('error', (error: Error) => {
       // A handler asked for one more run of a connection that was closed just now.
-      if (!('syscall' in error && error.syscall === 'epoll_ctl')) this.#failure ??= error;
+      const isGone = error instanceof EpollError && (error.code === 'ENOENT' || error.code === 'EBADF');
+      if (!isGone) this.#failure ??= error;
     });
   }
 
@@ -199,8 +205,11 @@ export class Session {
     this.#tally.sample(now - this.#started);
   }
 
+  /** No connection could be opened for three timeouts, though it was tried. */
   #isDead(now: number): boolean {
-    return this.#fleet.open === 0 && now - this.#fleet.noneSince > this.#plan.timeout;
+    const { open, lastOpened, failedSince } = this.#fleet;
+    const last = Math.max(lastOpened, this.#tally.most(B.OPENED));
+    return open === 0 && failedSince > 0 && now - last > DEAD_AFTER * this.#plan.timeout;
   }
 
   #isOver(now: number): boolean {
@@ -272,6 +281,7 @@ export class Session {
       interrupted: this.#interrupted,
       requests: tally.sum(B.REQUESTS),
       responses: tally.sum(B.RESPONSES),
+      retried: tally.sum(B.RETRIES),
       bytesSent: tally.sum(B.BYTES_SENT),
       bytesReceived: tally.sum(B.BYTES_RECEIVED),
       statuses: tally.statuses(),
@@ -293,7 +303,13 @@ export class Session {
       histogram: tally.histogram().toJSON(),
     });
     const missed = this.#schedule?.missed(Math.min(times[B.END] ?? 0, this.#ended)) ?? 0;
-    const facts = { missed, late: tally.sum(B.LATE), connected: this.#started !== this.#begun, gaveUp: this.#gaveUp };
+    const facts = {
+      missed,
+      late: tally.sum(B.LATE),
+      connected: this.#started !== this.#begun,
+      gaveUp: this.#gaveUp,
+      pauses: this.#fleet.pauses,
+    };
     return { ...result, warnings: warnings(result, facts) };
   }
 }

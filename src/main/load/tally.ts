@@ -58,8 +58,14 @@ export class Tally {
     return this.sum(B.BEGUN) - settled;
   }
 
+  /** When the last response came. */
   get last(): number {
-    return Math.max(0, ...this.threads.map(({ counts }) => counts[B.LAST] ?? 0));
+    return this.most(B.LAST);
+  }
+
+  /** The largest of all threads' counts. */
+  most(field: number): number {
+    return Math.max(0, ...this.threads.map(({ counts }) => counts[field] ?? 0));
   }
 
   get errorCount(): number {

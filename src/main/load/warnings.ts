@@ -1,13 +1,14 @@
 /** What makes the figures of a load test doubtful, in sentences. */
-import { number, percent } from './format.js';
+import { number, percent, time } from './format.js';
 import { cpuShare, type LoadResult } from './result.js';
 
 /** Busier than this on average, the threads were what was measured. */
 const BUSY = 0.9;
 /** Shorter runs say nothing of how busy threads are: most of it is their start. */
 const JUDGED_MS = 500;
-/** A share of requests that is worth a word. */
+/** A share of requests that is worth a word, and how many late ones it takes at least: a few say nothing. */
 const SHARE = 0.01;
+const MOST_LATE = 20;
 
 export interface Facts {
   /** Requests that were due, and not sent: every connection was busy. */
@@ -16,16 +17,27 @@ export interface Facts {
   readonly late: number;
   /** Whether any connection could be opened at first. */
   readonly connected: boolean;
-  /** Ended because no connection could be opened any more. */
+  /** Ended because no connection could be opened for three timeouts. */
   readonly gaveUp: boolean;
+  /** Pauses between attempts, made because nothing had ever been answered. */
+  readonly pauses: number;
 }
 
-export function warnings(result: LoadResult, { missed, late, connected, gaveUp }: Facts): string[] {
+export function warnings(result: LoadResult, { missed, late, connected, gaveUp, pauses }: Facts): string[] {
   const found: string[] = [];
   if (!connected && !result.interrupted) found.push('No connection could be opened.');
-  if (gaveUp) found.push('Ended early: no connection could be opened any more.');
+  if (gaveUp) {
+    const limit = time(3 * result.settings.timeout);
+    found.push(`Ended early: no connection could be opened for three timeouts, ${limit}.`);
+  }
   const { duration, threads, requests, responses, hosts } = result;
   if (connected && responses === 0 && !result.interrupted) found.push('No request was answered.');
+  if (connected && pauses > 0) {
+    found.push(
+      `While nothing was ever answered, connections that had failed were opened again after pauses of up to 1 s: ` +
+        `${number(pauses)} times. Otherwise there would have been more errors.`,
+    );
+  }
   const judged = duration >= JUDGED_MS ? duration : Number.POSITIVE_INFINITY;
   const busy = threads.reduce((sum, thread) => sum + thread.busy, 0) / (judged * Math.max(1, threads.length));
   if (busy > BUSY) {
@@ -41,7 +53,7 @@ export function warnings(result: LoadResult, { missed, late, connected, gaveUp }
         'More processors, or more machines, may get more out of the server.',
     );
   }
-  if (late > requests * SHARE) {
+  if (late > Math.max(requests * SHARE, MOST_LATE)) {
     found.push(
       `The load generator was the bottleneck: ${percent(late / requests)} of the requests were sent more than 1 ms late, ` +
         'though connections were free. More threads, or a machine with less to do, may help.',

@@ -77,12 +77,7 @@ export const NUMBER = 2;
 export const TRAITS = 3;
 export const ENTRY = 4;
 
-/** The request says `Connection: close`: none may follow it. */
-export const CLOSES = 1;
-/** Its answer has no body. */
-export const HEAD = 2;
-/** It may be sent again (RFC 9110, 9.2.2). */
-export const IDEMPOTENT = 4;
+export { CLOSES, HEAD, IDEMPOTENT } from './traits.js';
 
 /** No connection. */
 export const CLOSED = 0;

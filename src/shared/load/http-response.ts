@@ -33,6 +33,8 @@ export class ResponseFramer {
   /** Doubles of state that each connection needs; all 0 is a fresh one. */
   static readonly WORDS = s.STATE_WORDS;
 
+  /** Whether the responses that come now answer HEAD, and so have no body. */
+  head: boolean;
   /** Of the complete response: its status code. */
   status = 0;
   /** Its bytes as they came: headers, chunk framing and 1xx responses before it included. */
@@ -44,12 +46,11 @@ export class ResponseFramer {
   /** What is wrong, once FAILED. */
   problem: s.ProtocolProblem = 'version';
 
-  readonly #head: boolean;
   readonly #maxHeader: number;
   readonly #repeated = new RepeatedHead();
 
   constructor(options: ResponseFramerOptions = {}) {
-    this.#head = options.head ?? false;
+    this.head = options.head ?? false;
     this.#maxHeader = options.maxHeaderBytes ?? 65_536;
   }
 
@@ -76,7 +77,12 @@ export class ResponseFramer {
       const state = (words[at + s.STATE] ?? 0) | 0;
       if (state < s.S_CHUNK) {
         // Empty lines before a status line are nothing: some servers send one too many behind a body.
-        if (state === s.S_STATUS_LINE && i === from && ((chunk[i] ?? 0) === CR || (chunk[i] ?? 0) === LF) && fresh(words, at)) {
+        if (
+          state === s.S_STATUS_LINE &&
+          i === from &&
+          ((chunk[i] ?? 0) === CR || (chunk[i] ?? 0) === LF) &&
+          fresh(words, at)
+        ) {
           from = ++i;
           continue;
         }
@@ -108,6 +114,10 @@ export class ResponseFramer {
     }
     words[at + s.BYTES] = (words[at + s.BYTES] ?? 0) + end - from;
     return MORE;
+  }
+
+  isPartial(words: Float64Array, at: number): boolean {
+    return ResponseFramer.partial(words, at);
   }
 
   /**
@@ -145,7 +155,7 @@ export class ResponseFramer {
       words[at + s.MATCHED] = 0;
       return MORE;
     }
-    if (this.#head || status === 204 || status === 304) return COMPLETE;
+    if (this.head || status === 204 || status === 304) return COMPLETE;
     if ((flags & s.F_CHUNKED) !== 0) {
       words[at + s.STATE] = s.S_CHUNK_START;
       words[at + s.HEADER] = 0;

@@ -35,7 +35,11 @@ export class Breakage {
     // A reset between two requests is as good as an end.
     if (records[at + B.UNDER_WAY] === 0) return this.idle(at);
     // It closed a connection that it had kept open; the request crossed that on its way.
-    if (records[at + B.SERVED] === 1 && !ResponseFramer.partial(records, at + B.FRAMING) && this.#ledger.isRepeatable(at)) {
+    if (
+      records[at + B.SERVED] === 1 &&
+      !ResponseFramer.partial(records, at + B.FRAMING) &&
+      this.#ledger.isRepeatable(at)
+    ) {
       return this.refused(at);
     }
     return this.#lose(at, 'reset', detail);
@@ -64,7 +68,8 @@ export class Breakage {
     const records = this.#records;
     const { schedule, times } = this.#board;
     // A closed loop sends at once: a connection that ends without a request was closed in its face, and that is an error.
-    if (schedule !== undefined || records[at + B.SERVED] === 1 || records[at + B.EARLY] === 1) return this.#end(at, true);
+    if (schedule !== undefined || records[at + B.SERVED] === 1 || records[at + B.EARLY] === 1)
+      return this.#end(at, true);
     const now = this.#dialer.now();
     if (now < (times[B.COUNT_FROM] ?? 0) || now >= (times[B.END] ?? 0)) return this.#end(at, true);
     this.#tidy(at);

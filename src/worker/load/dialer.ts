@@ -1,7 +1,7 @@
 /** Opens connections again, in the thread that has seen them end: the main thread only has to register them. */
 import { EMFILE, ENFILE, EpollError } from '../../shared/errors.js';
 import { connect, socketError } from '../../shared/kernel/sys.js';
-import { isWritable } from '../../shared/kernel/syscalls.js';
+import { pollNow } from '../../shared/kernel/syscalls.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import { Schedule } from '../../shared/load/schedule.js';
@@ -14,6 +14,8 @@ export interface Office {
   register(fd: number, id: number): void;
 }
 
+type Where = { host: string; port: number } | { path: string };
+
 export class Dialer {
   readonly #board: B.Assignment;
   readonly #records: Float64Array;
@@ -22,7 +24,7 @@ export class Dialer {
   readonly #schedule: Schedule | undefined;
   /** Sends on a connection that was open at once. */
   readonly #send: (at: number) => void;
-  #to: { readonly host?: string; readonly port?: number; readonly path?: string } | undefined;
+  #to: Where | undefined;
   /** The connection whose registration runs. */
   own = -1;
 
@@ -124,7 +126,7 @@ export class Dialer {
     records[at + B.SINCE] = clock();
     records[at + B.STATE] = B.CONNECTING;
     // Over the loopback it is open by now: the request need not wait for the event.
-    if (isWritable(fd)) {
+    if (isConnected(fd)) {
       this.#opened(at);
       this.#send(at);
     }
@@ -170,11 +172,22 @@ export class Dialer {
     this.#office.post({ id, kind, detail, lost, counted, stands: kind !== '' && lost === 0, todo });
   }
 
-  #destination(): NonNullable<typeof this.#to> {
+  #destination(): Where {
     const { port, path } = this.#board.destination;
     this.#to ??= path === undefined ? { host: B.addressOf(this.#board), port } : { path };
     return this.#to;
   }
+}
+
+const POLLOUT = 4;
+/** struct pollfd: the fd, then events and revents. */
+const pollfd = new Int32Array(2);
+const pollShorts = new Int16Array(pollfd.buffer);
+
+function isConnected(fd: number): boolean {
+  pollfd[0] = fd;
+  pollShorts[2] = POLLOUT;
+  return pollNow(pollfd, 1) === 1 && pollShorts[3] === POLLOUT;
 }
 
 function codeOf(error: unknown): string {

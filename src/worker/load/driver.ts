@@ -13,13 +13,16 @@ import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import type { Framer } from '../../shared/load/framer.js';
 import { COMPLETE, FAILED } from '../../shared/load/http-response.js';
+import { UNEXPECTED_BYTES } from '../../shared/load/problems.js';
 import { Breakage } from './breakage.js';
+import { Dialer, type Office } from './dialer.js';
 import type { Ledger } from './ledger.js';
 import { OpenLoop } from './open-loop.js';
 import type { Writer } from './writer.js';
 
 const HANGUP = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const READING = EPOLLIN | HANGUP;
+const REQUEST_TIMEOUT = 408;
 /** After so many full buffers in a row from one connection, others have their turn (not in an open loop, which is never flat out). */
 const MOST_READS = 32;
 
@@ -28,8 +31,7 @@ export interface DriverParts {
   readonly framer: Framer;
   readonly writer: Writer;
   readonly ledger: Ledger;
-  /** Tells the main thread. */
-  readonly part: (parting: B.Parting) => void;
+  readonly office: Office;
   /** Has the handler that is running run again. */
   readonly again: () => void;
 }
@@ -40,10 +42,12 @@ export class Driver {
   readonly #times: Float64Array;
   readonly #stride: number;
   readonly #pipelining: number;
+  readonly #http: boolean;
   readonly #framer: Framer;
   readonly #writer: Writer;
   readonly #ledger: Ledger;
   readonly #breakage: Breakage;
+  readonly #dialer: Dialer;
   readonly #again: () => void;
   readonly #open: OpenLoop | undefined;
   /** Where bytes go that are looked at once. */
@@ -51,24 +55,28 @@ export class Driver {
   /** When the thread last looked. */
   #now = 0;
 
-  constructor({ board, framer, writer, ledger, part, again }: DriverParts) {
+  constructor({ board, framer, writer, ledger, office, again }: DriverParts) {
     this.#board = board;
     this.#records = board.records;
     this.#times = board.times;
     this.#stride = board.stride;
     this.#pipelining = board.pipelining;
+    this.#http = board.protocol === 'http';
     this.#framer = framer;
     this.#writer = writer;
     this.#ledger = ledger;
-    this.#breakage = new Breakage(board, part);
+    this.#dialer = new Dialer(board, ledger.counts, office, at => this.#sendFirst(at));
+    this.#breakage = new Breakage(board, ledger, this.#dialer);
     this.#again = again;
     this.#open = board.schedule && new OpenLoop(board, board.schedule, ledger, this);
   }
 
   /** The connection's registration is ready. */
   visit(id: number, events: number): void {
+    this.#dialer.own = id;
     if (this.#open === undefined) this.turn(id, events);
     else this.#open.visit(id, events);
+    this.#dialer.own = -1;
   }
 
   /** The timer has expired. */
@@ -80,18 +88,47 @@ export class Driver {
   turn(id: number, events: number): void {
     const at = id * this.#stride;
     const records = this.#records;
-    if (records[at + B.STATE] !== B.OPEN) return;
+    const state = records[at + B.STATE];
+    if (state !== B.OPEN) {
+      if (state === B.CLOSED) this.#wake(id, at);
+      if (state !== B.CONNECTING || events === 0) return;
+      if (!this.#dialer.isOpen(id, at, (events & HANGUP) !== 0)) return;
+    }
     if ((events & READING) !== 0) {
       if (!this.#receive(at, events)) return;
     } else {
       this.#now = clock();
     }
+    this.#send(id, at);
+    if (records[at + B.UNWRITTEN] !== 0) this.#flush(at, events);
+  }
+
+  /** Something is due, and the server has closed this connection while it was idle. */
+  #wake(id: number, at: number): void {
+    this.#now = clock();
+    this.#open?.fill(id, at, this.#now);
+    if (this.#records[at + B.UNDER_WAY] !== 0) this.#dialer.open(id, at);
+  }
+
+  /** Begins what is to be sent. */
+  #send(id: number, at: number): void {
     if (this.#open === undefined) this.#fill(at);
     else this.#open.fill(id, at, this.#now);
-    if (records[at + B.UNWRITTEN] !== 0) {
-      const code = this.#writer.flush(at);
-      if (code < 0) this.#breakage.broken(at, code);
-    }
+  }
+
+  #flush(at: number, events: number): void {
+    const code = this.#writer.flush(at);
+    if (code >= 0) return;
+    // The server may have answered before it closed.
+    const looked = (events & HANGUP) !== 0;
+    if (looked || this.#receive(at, HANGUP)) this.#breakage.broken(at, code);
+  }
+
+  /** On a connection that was opened just now; if it is broken, its registration is going to tell. */
+  #sendFirst(at: number): void {
+    this.#now = clock();
+    this.#send(at / this.#stride, at);
+    if (this.#records[at + B.UNWRITTEN] !== 0) this.#writer.flush(at);
   }
 
   /** A closed loop: what was answered is sent again. */
@@ -99,7 +136,9 @@ export class Driver {
     const now = this.#now;
     if (now >= (this.#times[B.END] ?? 0)) return;
     const counts = now >= (this.#times[B.COUNT_FROM] ?? 0);
-    for (let room = this.#pipelining - (this.#records[at + B.UNDER_WAY] ?? 0); room > 0; room--) {
+    const records = this.#records;
+    for (let room = this.#pipelining - (records[at + B.UNDER_WAY] ?? 0); room > 0; room--) {
+      if (records[at + B.LAST_BEGUN] === 1) return;
       if (counts && !B.takeRequest(this.#board)) return;
       this.#ledger.begin(at, now, now);
     }
@@ -134,13 +173,18 @@ export class Driver {
     const chunk = this.#chunk;
     const state = at + B.FRAMING;
     for (let i = 0; ; i = framer.offset) {
+      if (this.#http) framer.head = (this.#ledger.traits(at) & B.HEAD) !== 0;
       const outcome = framer.next(records, state, chunk, i, n);
       if (outcome === COMPLETE) {
         if (!this.#complete(at)) return false;
         continue;
       }
-      if (outcome === FAILED) return this.#breakage.garbage(at, framer.problem);
-      if (i < n && records[at + B.UNDER_WAY] === 0) return this.#breakage.garbage(at, 'unasked');
+      const isIdle = records[at + B.UNDER_WAY] === 0;
+      if (outcome === FAILED) return this.#breakage.garbage(at, isIdle ? UNEXPECTED_BYTES : framer.problem);
+      // The beginning of an answer that nobody asked for: on an idle connection its end may say that it is a farewell.
+      if (isIdle && framer.isPartial(records, state) && (i > 0 || this.#open === undefined)) {
+        return this.#breakage.garbage(at, UNEXPECTED_BYTES);
+      }
       return true;
     }
   }
@@ -150,17 +194,28 @@ export class Driver {
     const records = this.#records;
     const underWay = records[at + B.UNDER_WAY] ?? 0;
     const unwritten = records[at + B.UNWRITTEN] ?? 0;
+    const { status, bytes, close } = this.#framer;
     // It may answer a request of which a part is still to go, and then this connection is of no more use; but not another.
     const early = underWay === unwritten;
-    if (early && (underWay === 0 || records[at + B.WRITTEN] === 0)) return this.#breakage.garbage(at, 'unasked');
-    this.#ledger.answered(at, this.#now, this.#framer.status, this.#framer.bytes);
+    if (early && (underWay === 0 || records[at + B.WRITTEN] === 0)) {
+      // So servers say that they have waited long enough for a request, and close.
+      if (close || status === REQUEST_TIMEOUT) return this.#breakage.idle(at);
+      return this.#breakage.garbage(at, UNEXPECTED_BYTES);
+    }
+    if (status === REQUEST_TIMEOUT && close && records[at + B.SERVED] === 1 && this.#ledger.isRepeatable(at)) {
+      return this.#breakage.refused(at);
+    }
+    const last = (this.#ledger.traits(at) & B.CLOSES) !== 0;
+    this.#ledger.answered(at, this.#now, status, bytes);
     if (early) records[at + B.UNWRITTEN] = unwritten - 1;
-    return early || this.#framer.close ? this.#breakage.parted(at) : true;
+    return early || close || last ? this.#breakage.parted(at) : true;
   }
 
   /** End of stream. */
   #ended(at: number): boolean {
     const outcome = this.#framer.end(this.#records, at + B.FRAMING);
+    if (outcome === FAILED && this.#records[at + B.UNDER_WAY] === 0)
+      return this.#breakage.garbage(at, UNEXPECTED_BYTES);
     if (outcome === COMPLETE) {
       this.#complete(at);
       return false;

@@ -25,18 +25,23 @@ export async function setup(board: B.Assignment): Promise<void> {
   }
   const { counts, histogram } = B.countsOf(board, B.joinBoard(board));
   counts[B.THREAD_ID] = threadId;
+  const writer = protocol === undefined ? new SameWriter(board) : new ModuleWriter(board, counts, protocol);
   driver = new Driver({
     board,
     framer: framerFor(board, protocol),
-    writer: protocol === undefined ? new SameWriter(board) : new ModuleWriter(board, counts, protocol),
-    ledger: new Ledger(board, counts, histogram),
-    part: parting => current.post(parting),
+    writer,
+    ledger: new Ledger(board, counts, histogram, writer),
+    office: {
+      post: parting => current.post(parting),
+      close: () => current.close(),
+      register: (fd, id) => current.register(fd, { events: EVENTS, data: id + B.FIRST_DATA }),
+    },
     again: () => current.modify({ events: EVENTS, data: current.data }),
   });
 }
 
 function framerFor(board: B.Assignment, protocol: LoadProtocol | undefined): Framer {
-  if (board.protocol === 'http') return new ResponseFramer({ head: board.head });
+  if (board.protocol === 'http') return new ResponseFramer();
   if (protocol === undefined) return new EchoFramer(board.request.length);
   const keep = (at: number): Uint8Array =>
     new Uint8Array(board.kept, Math.floor(at / board.stride) * 2 * KEPT_BYTES, KEPT_BYTES);

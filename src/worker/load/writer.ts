@@ -6,6 +6,10 @@ import { KEPT_BYTES, type LoadProtocol } from '../../shared/load/protocol.js';
 
 /** Writes what is unwritten of the connection whose record begins at `at`. */
 export interface Writer {
+  /** Bytes of the request that was prepared last; 0 if that is not known before it is written. */
+  readonly size: number;
+  /** A request begins, in this place of the connection's ring. @returns its traits */
+  prepare(at: number, place: number): number;
   /** @returns 0: all is written, or the connection takes no more for now; a negative errno: it is broken */
   flush(at: number): number;
 }
@@ -14,16 +18,24 @@ export interface Writer {
 const BATCH_BYTES = 65_536;
 
 export class SameWriter implements Writer {
+  readonly size: number;
   readonly #records: Float64Array;
   readonly #request: Uint8Array;
   readonly #batch: Uint8Array;
   readonly #most: number;
+  readonly #traits: number;
 
   constructor(board: B.Assignment) {
     this.#records = board.records;
     this.#request = Buffer.from(board.request);
+    this.#traits = board.traits;
+    this.size = this.#request.length;
     this.#most = Math.max(1, Math.min(board.pipelining, Math.floor(BATCH_BYTES / this.#request.length)));
     this.#batch = Buffer.concat(Array.from({ length: this.#most }, () => this.#request));
+  }
+
+  prepare(): number {
+    return this.#traits;
   }
 
   flush(at: number): number {
@@ -49,6 +61,7 @@ export class SameWriter implements Writer {
 
 /** What is left of a request that was written in part is kept in shared memory: another thread may have to go on. */
 export class ModuleWriter implements Writer {
+  readonly size = 0;
   readonly #board: B.Assignment;
   readonly #counts: Float64Array;
   readonly #protocol: LoadProtocol;
@@ -57,6 +70,10 @@ export class ModuleWriter implements Writer {
     this.#board = board;
     this.#counts = counts;
     this.#protocol = protocol;
+  }
+
+  prepare(): number {
+    return 0;
   }
 
   flush(at: number): number {

@@ -1,5 +1,5 @@
 /** Where a load test goes: `http://host:port/path?query`, `tcp://host:port`, and either over a Unix socket. */
-import { invalidType, outOfRange } from '../../shared/errors.js';
+import { invalidType, outOfRange } from '../errors.js';
 
 /** A parsed address. Either `host` and `port`, or `socketPath`. */
 export interface Target {
