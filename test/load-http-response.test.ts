@@ -45,7 +45,10 @@ describe('a body', () => {
       'HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2;x\nab\n1\nc\n0\n\n',
       'open',
     ],
-    'to the end of the connection, coded in no way': ['HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab', 'closed'],
+    'to the end of the connection, coded in no way': [
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab',
+      'closed',
+    ],
     'to the end of the connection': ['HTTP/1.1 200 OK\r\nX: y\r\n\r\nany \0 bytes', 'closed'],
     'to the end of the connection, empty': ['HTTP/1.1 200 OK\r\n\r\n', 'closed'],
     'that was compressed, but not chunked': [

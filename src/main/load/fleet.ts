@@ -22,6 +22,8 @@ const LONGEST_PAUSE = 1000;
 const LONGEST_AFTER_ANSWERS = 100;
 /** Longest wait for a thread to leave a connection that is to be closed; longer, and the thread is dead. */
 const PATIENCE = 1000;
+/** How long a thread waits for the server's end of a connection that it has ended. */
+const LEAVE = 50;
 
 interface Connection {
   readonly id: number;
@@ -216,7 +218,7 @@ export class Fleet {
     for (const connection of this.#all) {
       const { id, at } = connection;
       const state = records[at + B.STATE];
-      if (state === B.OPEN) open++;
+      if (state === B.OPEN || state === B.LEAVING) open++;
       if (connection.closing || !this.#isOverdue(connection, now)) continue;
       if (state === B.CLOSED) {
         // It is being opened, or about to be.
@@ -230,7 +232,9 @@ export class Fleet {
 
   #isOverdue({ at }: Connection, now: number): boolean {
     const records = this.#records;
-    if (records[at + B.STATE] === B.CONNECTING && now - (records[at + B.SINCE] ?? now) > this.#timeout) return true;
+    const state = records[at + B.STATE];
+    if (state === B.LEAVING) return now - (records[at + B.SINCE] ?? now) > LEAVE;
+    if (state === B.CONNECTING && now - (records[at + B.SINCE] ?? now) > this.#timeout) return true;
     if (records[at + B.UNDER_WAY] === 0) return false;
     const begun = records[at + B.RING + B.ENTRY * (records[at + B.OLDEST] ?? 0) + B.BEGUN_AT] ?? now;
     return now - begun > this.#timeout;
@@ -243,6 +247,10 @@ export class Fleet {
     records[at + B.DOOMED] = 1;
     await this.#isolate(connection);
     const state = records[at + B.STATE];
+    if (state === B.LEAVING) {
+      this.#closeAlone(connection);
+      return this.#retry(connection, false);
+    }
     if (this.#isOverdue(connection, clock())) {
       this.failedSince += state === B.CONNECTING ? 1 : 0;
       if (records[at + B.UNDER_WAY] === 0) this.#refused('connect', 'connect ETIMEDOUT');

@@ -47,7 +47,7 @@ export const STATE = 0;
 export const DOOMED = 1;
 /** -1 while there is none. */
 export const FD = 2;
-/** When it began to be opened. */
+/** When it began to be opened, or to leave. */
 export const SINCE = 3;
 /** Requests begun and not answered; of these, the last so many are not wholly written. */
 export const UNDER_WAY = 4;
@@ -79,12 +79,14 @@ export const ENTRY = 4;
 
 export { CLOSES, HEAD, IDEMPOTENT } from './traits.js';
 
-/** No connection. */
+/** No connection; but the fd may be there, to be connected anew. */
 export const CLOSED = 0;
 export const OPEN = 1;
 /** A handler has done with it; the main thread has to close it. */
 export const DONE = 2;
 export const CONNECTING = 3;
+/** This side has ended it; the other's end is still to come. */
+export const LEAVING = 4;
 
 // ---- who may open and close a connection: one int32 each --------------------------------------------------
 /** The thread that is at the connection. */

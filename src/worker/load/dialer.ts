@@ -1,5 +1,7 @@
 /** Opens connections again, in the thread that has seen them end: the main thread only has to register them. */
 import { EMFILE, ENFILE, EpollError } from '../../shared/errors.js';
+import { encodeHost } from '../../shared/kernel/sockaddr.js';
+import * as sockets from '../../shared/kernel/sockets.js';
 import { connect, socketError } from '../../shared/kernel/sys.js';
 import { pollNow } from '../../shared/kernel/syscalls.js';
 import * as B from '../../shared/load/board.js';
@@ -14,6 +16,9 @@ export interface Office {
   register(fd: number, id: number): void;
 }
 
+/** Of shutdown(2). */
+const WRITING = 1;
+
 type Where = { host: string; port: number } | { path: string };
 
 export class Dialer {
@@ -25,6 +30,9 @@ export class Dialer {
   /** Sends on a connection that was open at once. */
   readonly #send: (at: number) => void;
   #to: Where | undefined;
+  #sockaddr: Uint8Array | undefined;
+  /** Whether a socket can be connected anew: TCP can, unless a sandbox forbids it. */
+  #reuses: boolean;
   /** The connection whose registration runs. */
   own = -1;
 
@@ -35,6 +43,7 @@ export class Dialer {
     this.#office = office;
     this.#send = send;
     this.#schedule = board.schedule && new Schedule(board.schedule);
+    this.#reuses = board.destination.path === undefined;
   }
 
   now(): number {
@@ -62,19 +71,42 @@ export class Dialer {
       return B.NOTHING;
     }
     // Failures of a server that has never answered anything are for the main thread, which makes pauses.
-    if (this.own !== id || (!inOrder && Atomics.load(answered, 0) === 0)) {
+    if ((!inOrder && Atomics.load(answered, 0) === 0) || !this.#disconnect(id, at)) {
       records[at + B.STATE] = B.DONE;
       Atomics.store(gates, id, B.MAIN_THREAD);
       return B.TO_CLOSE;
     }
-    this.#office.close();
-    this.own = -1;
     records[at + B.STATE] = B.CLOSED;
-    records[at + B.FD] = -1;
     const waits = idle && schedule !== undefined && records[at + B.QUEUED] === 1;
     if (!waits && this.#isNeeded(at)) this.#dial(id, at);
     else Atomics.store(gates, id, B.ANY_THREAD);
     return B.NOTHING;
+  }
+
+  /** The gate is this thread's. False: it is for the main thread to close. */
+  #disconnect(id: number, at: number): boolean {
+    const fd = this.#records[at + B.FD] ?? -1;
+    if (this.#reuses) {
+      // The end of stream first, or the server would take it for a reset.
+      sockets.shutdown(fd, WRITING);
+      if (sockets.disconnect(fd) === 0) return true;
+      this.#reuses = false;
+    }
+    if (this.own !== id) return false;
+    this.#office.close();
+    this.own = -1;
+    this.#records[at + B.FD] = -1;
+    return true;
+  }
+
+  /** Ends this side of a connection; false: there is no need to wait for the other's end. */
+  leave(at: number): boolean {
+    if (!this.#reuses) return false;
+    const records = this.#records;
+    sockets.shutdown(records[at + B.FD] ?? -1, WRITING);
+    records[at + B.STATE] = B.LEAVING;
+    records[at + B.SINCE] = clock();
+    return true;
   }
 
   /** Opens a connection that is closed, if the main thread is not about to. */
@@ -83,11 +115,13 @@ export class Dialer {
     if (Atomics.compareExchange(gates, id, B.ANY_THREAD, B.ONE_THREAD) === B.ANY_THREAD) this.#dial(id, at);
   }
 
-  /** The connection that is being opened is ready. False: it could not be opened. */
-  isOpen(id: number, at: number, hangup: boolean): boolean {
-    const records = this.#records;
+  /** Whether the connection that is being opened is open. An event may still be the one before it's. */
+  isOpen(id: number, at: number): boolean {
+    const fd = this.#records[at + B.FD] ?? -1;
+    const ready = readiness(fd);
+    if (ready === 0) return false;
     try {
-      if (hangup) socketError(records[at + B.FD] ?? -1);
+      if (ready !== POLLOUT) socketError(fd);
     } catch (error) {
       this.#refuse(id, at, codeOf(error));
       return false;
@@ -108,17 +142,9 @@ export class Dialer {
   #dial(id: number, at: number): void {
     const records = this.#records;
     const { gates } = this.#board;
-    let fd: number;
-    try {
-      fd = connect(this.#destination());
-    } catch (error) {
-      const full = error instanceof EpollError && (error.errno === -EMFILE || error.errno === -ENFILE);
-      records[at + B.STATE] = B.CLOSED;
-      // Sockets that are being closed may be what is in the way: the main thread looks after a while.
-      if (full) this.#handOver(id, at, '', '');
-      else this.#handOver(id, at, 'connect', codeOf(error));
-      return;
-    }
+    const isNew = records[at + B.FD] === -1;
+    const fd = isNew ? this.#connectNew(id, at) : this.#connectAgain(id, at);
+    if (fd < 0) return;
     records[at + B.FD] = fd;
     records[at + B.SERVED] = 0;
     records[at + B.EARLY] = 0;
@@ -126,13 +152,36 @@ export class Dialer {
     records[at + B.SINCE] = clock();
     records[at + B.STATE] = B.CONNECTING;
     // Over the loopback it is open by now: the request need not wait for the event.
-    if (isConnected(fd)) {
+    if (readiness(fd) === POLLOUT) {
       this.#opened(at);
       this.#send(at);
     }
     // Only now may another thread meet it.
-    this.#office.register(fd, id);
+    if (isNew) this.#office.register(fd, id);
     Atomics.store(gates, id, B.ANY_THREAD);
+  }
+
+  #connectNew(id: number, at: number): number {
+    try {
+      return connect(this.#destination());
+    } catch (error) {
+      const full = error instanceof EpollError && (error.errno === -EMFILE || error.errno === -ENFILE);
+      this.#records[at + B.STATE] = B.CLOSED;
+      // Sockets that are being closed may be what is in the way: the main thread looks after a while.
+      if (full) this.#handOver(id, at, '', '');
+      else this.#handOver(id, at, 'connect', codeOf(error));
+      return -1;
+    }
+  }
+
+  #connectAgain(id: number, at: number): number {
+    this.#sockaddr ??= encodeHost(B.addressOf(this.#board), this.#board.destination.port).bytes;
+    const fd = this.#records[at + B.FD] ?? -1;
+    const code = sockets.connect(fd, this.#sockaddr);
+    if (code === 0) return fd;
+    this.#records[at + B.STATE] = B.DONE;
+    this.#handOver(id, at, 'connect', new EpollError(code, 'connect').code);
+    return -1;
   }
 
   #opened(at: number): void {
@@ -184,10 +233,11 @@ const POLLOUT = 4;
 const pollfd = new Int32Array(2);
 const pollShorts = new Int16Array(pollfd.buffer);
 
-function isConnected(fd: number): boolean {
+/** POLLOUT: connected; 0: not yet; anything else: failed, or ended already. */
+function readiness(fd: number): number {
   pollfd[0] = fd;
   pollShorts[2] = POLLOUT;
-  return pollNow(pollfd, 1) === 1 && pollShorts[3] === POLLOUT;
+  return pollNow(pollfd, 1) === 1 ? (pollShorts[3] ?? 0) : 0;
 }
 
 function codeOf(error: unknown): string {

@@ -90,9 +90,9 @@ export class Driver {
     const records = this.#records;
     const state = records[at + B.STATE];
     if (state !== B.OPEN) {
-      if (state === B.CLOSED) this.#wake(id, at);
-      if (state !== B.CONNECTING || events === 0) return;
-      if (!this.#dialer.isOpen(id, at, (events & HANGUP) !== 0)) return;
+      if (state === B.CLOSED && events === 0) this.#wake(id, at);
+      if (state === B.LEAVING && events !== 0) this.#left(at);
+      if (state !== B.CONNECTING || events === 0 || !this.#dialer.isOpen(id, at)) return;
     }
     if ((events & READING) !== 0) {
       if (!this.#receive(at, events)) return;
@@ -208,7 +208,29 @@ export class Driver {
     const last = (this.#ledger.traits(at) & B.CLOSES) !== 0;
     this.#ledger.answered(at, this.#now, status, bytes);
     if (early) records[at + B.UNWRITTEN] = unwritten - 1;
-    return early || close || last ? this.#breakage.parted(at) : true;
+    return early || close || last ? this.#part(at) : true;
+  }
+
+  /** The connection is not used any more, and ends in good order: the server's end is waited for, if it is to come yet. */
+  #part(at: number): false {
+    const ended = this.#drain(at);
+    if (!ended && this.#dialer.leave(at)) return false;
+    return this.#breakage.parted(at);
+  }
+
+  /** What comes on a connection that this side has ended. */
+  #left(at: number): void {
+    if (this.#drain(at)) this.#breakage.parted(at);
+  }
+
+  /** Whether the server has ended the connection; what it said before that is nothing to anybody. */
+  #drain(at: number): boolean {
+    for (let reads = 0; reads < MOST_READS; reads++) {
+      const n = read(this.#records[at + B.FD] ?? -1, this.#chunk, this.#chunk.length);
+      if (n === -EAGAIN) return false;
+      if (n !== -EINTR && n <= 0) return true;
+    }
+    return true;
   }
 
   /** End of stream. */
