@@ -6,7 +6,7 @@ import { httpServer, OK, rawServer } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-const NONE = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0 };
+const NONE = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 };
 const CLOSING = OK.replace('\r\n', '\r\nConnection: close\r\n');
 const FAREWELL = 'HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n';
 

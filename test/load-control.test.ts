@@ -142,7 +142,7 @@ test('two load tests at the same time, merged by way of JSON', async () => {
   expect(all).toMatchObject({ requests: 500, responses: 500, statuses: { 200: 450, 500: 50 }, errorCount: 50 });
   expect(all.histogram.count).toBe(500);
   expect(all.bytesReceived).toBe(server.bytesSent);
-  expect(all.latency.max).toBe(Math.max(...results.map(({ latency }) => latency.max)));
+  expect(all.latency.max).toBe(Math.max(...results.map(({ latency }) => Number(latency.max))));
   expect(all.hosts).toHaveLength(2);
   expect(reportText(all)).toContain('500');
   expect(reportHtml(all)).toMatch(/^<!doctype html>/);

@@ -7,7 +7,7 @@ import { httpServer, OK, rawServer, unusedPort } from './support/load-server.ts'
 
 vi.setConfig({ testTimeout: 60_000 });
 
-const NONE = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0 };
+const NONE = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 };
 
 /** A closed loop and an open one, both by number. */
 const LOOPS: ReadonlyArray<[string, Omit<LoadOptions, 'url'>]> = [

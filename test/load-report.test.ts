@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { bytes, compact, number, percent, time } from '../dist/main/load/format.js';
+import { bytes, compact, number, percent, time, timeOrNone } from '../dist/main/load/format.js';
 import { mergeResults } from '../dist/main/load/merge.js';
 import { reportHtml } from '../dist/main/load/report-html.js';
 import { reportText } from '../dist/main/load/report-text.js';
@@ -16,7 +16,7 @@ import { measured, sample } from './load-sample.ts';
 const failing = sample({
   settings: { ...sample().settings, rate: 500 },
   statuses: { 200: 5000, 404: 900, 503: 100 },
-  errors: { connect: 0, reset: 2, timeout: 1, protocol: 0, status: 1000 },
+  errors: { connect: 0, reset: 2, timeout: 1, protocol: 0, status: 1000, check: 0 },
   errorDetails: { 'status 404': 900, 'status 503': 100, 'reset ECONNRESET': 2, timeout: 1 },
   series: { ...sample().series, errors: [0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 1] },
   warnings: ['The generator was the bottleneck.'],
@@ -33,7 +33,7 @@ const nothing = sample({
   series: { interval: 1000, responses: [], bytes: [], errors: [] },
   threads: [],
   hosts: [{ ...hostOf(), duration: 0 }],
-  errors: { connect: 64, reset: 0, timeout: 0, protocol: 0, status: 0 },
+  errors: { connect: 64, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 },
   errorDetails: { 'connect ECONNREFUSED': 64 },
   histogram: new Histogram().toJSON(),
 });
@@ -52,7 +52,7 @@ test('the table of a run', () => {
   expect(text).toMatch(/^Requests\/s +500 +Responses +6,000$/m);
   expect(text).toMatch(/^Bytes\/s +425 kB +Received +5\.09 MB$/m);
   for (const value of [latency.p50, latency.p75, latency.p90, latency.p99, latency.p999, latency.max]) {
-    expect(text).toContain(` ${time(value)}`);
+    expect(text).toContain(` ${timeOrNone(value)}`);
   }
   expect(text).toMatch(/^Over time {3}█{12} {2}500 to 500 requests\/s\n {12}█{12} {2}425 kB to 425 kB a second$/m);
   expect(text).toMatch(/^Status {4}2xx 6,000\nErrors {4}none$/m);
@@ -145,7 +145,7 @@ test('the page has the figures', () => {
   const html = reportHtml(failing);
   for (const text of [
     '500',
-    time(failing.latency.p99),
+    timeOrNone(failing.latency.p99),
     'status 404',
     'ECONNRESET',
     'asked: 500/s',
@@ -157,12 +157,12 @@ test('the page has the figures', () => {
   expect(html).toContain('2 s to 3 s: 500 requests/s, 3 errors');
   expect(html).toContain('2 s to 3 s: 425 kB/s');
   expect(html).toContain(
-    `<td class="n">${time(failing.latency.p75)}</td><td class="n">${time(failing.latency.p90)}</td>`,
+    `<td class="n">${timeOrNone(failing.latency.p75)}</td><td class="n">${timeOrNone(failing.latency.p90)}</td>`,
   );
   // Two intervals with errors, marked in both charts over time.
   expect(html.match(/class="error"/g)).toHaveLength(4);
-  expect(html).toContain(`p99: ${time(failing.latency.p99)}</title>`);
-  expect(html).toContain(`max: ${time(failing.latency.max)}</title>`);
+  expect(html).toContain(`p99: ${timeOrNone(failing.latency.p99)}</title>`);
+  expect(html).toContain(`max: ${timeOrNone(failing.latency.max)}</title>`);
   expect(reportHtml(sample())).toContain('<p class="none">none</p>');
 });
 

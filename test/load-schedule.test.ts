@@ -125,13 +125,15 @@ function tallyFor(threads: number) {
     request: new Uint8Array(1),
     protocol: 'http',
     module: undefined,
-    head: false,
+    destination: { port: 1, path: undefined },
+    traits: 0,
+    stopAfter: Number.POSITIVE_INFINITY,
     expected: new Uint8Array(1000),
     connections: 1,
     rate: 0,
   });
   const { counts } = countsOf(board, joinBoard(board));
-  return { tally: new Tally(board), counts };
+  return { tally: new Tally(board, false), counts };
 }
 
 test('a sample that is late is spread over the intervals that it covers; nothing is lost when the series is drawn together', () => {

@@ -26,6 +26,10 @@ const OPTIONS = {
   warmup: { type: 'string' },
   pipelining: { type: 'string', short: 'p' },
   expect: { type: 'string' },
+  require: { type: 'string', multiple: true },
+  fail: { type: 'string', multiple: true },
+  'stop-after': { type: 'string' },
+  'timeouts-count': { type: 'boolean' },
   protocol: { type: 'string' },
   json: { type: 'boolean' },
   report: { type: 'string' },
@@ -47,20 +51,27 @@ Sends requests from a few threads over many connections, and says how fast they 
                            Without it each connection sends when it is answered
   -X, --method <method>    GET, or POST with a body
   -H, --headers <line>     'Name: value'; once for each
-  -b, --body <text>        of each request; for tcp:// what is sent, and expected back
+  -b, --body <text>        of each request, @file for one from a file; for tcp:// what is sent, and expected back
       --body-file <file>   the body from a file
       --timeout <time>     longest wait for an answer (5s)
+      --timeouts-count     requests that time out count among the latencies, too
       --warmup <time>      how long to send before counting (0s)
   -p, --pipelining <n>     requests under way at once on a connection (1)
       --expect <codes>     status codes that are no error: 200, 2xx, 200-299 (2xx,3xx)
+      --require <what>     must hold, or the exit code is 1: 'p99<50ms', 'errors<0.1%', 'rate>10k' (percentiles,
+                           min, mean, max, rate, errors; once for each). --fail is the same
+      --stop-after <n>     errors end the test
       --protocol <module>  for tcp://: says what is sent and where an answer ends
 
       --json               print the result as JSON, with the whole histogram
       --report <file>      write it as a page of HTML
   -h, --help
 
-Numbers may end in k or M. Ctrl-C ends it early, and prints what was measured so far.
-Exits with 0, 1 after errors, unexpected statuses or no answer at all, 2 for wrong usage.
+Numbers may end in k or M. Ctrl-C ends it early, and prints what was measured so far. While nothing was ever answered,
+connections that failed are opened again after pauses of 10 ms to 1 s. A request that finds its kept connection closed is
+sent once more, if its method allows that.
+Exits with 0, 1 after errors, unexpected statuses or no answer at all, 2 for wrong usage. A condition on errors decides
+instead of their mere presence.
 `;
 
 /**
@@ -78,19 +89,21 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
   const [url] = positionals;
   if (url === undefined) throw outOfRange('<url>', 'given', url);
   if (positionals.length > 1) throw outOfRange('<url>', 'given once', positionals.join(' '));
-  const { 'body-file': bodyFile, report, json = false, headers } = values;
+  const { report, json = false, headers, require = [], fail = [] } = values;
+  const conditions = [...require, ...fail];
   const options: LoadOptions = {
     url,
     ...numbers(values),
     ...defined({ duration: values.duration, timeout: values.timeout, warmup: values.warmup }),
     ...defined({
       method: values.method,
-      body: values.body,
-      bodyFile,
+      ...bodyOf(values.body, values['body-file']),
       expect: values.expect,
       protocol: values.protocol,
     }),
     ...(headers === undefined ? {} : { headers: parseHeaders(headers) }),
+    ...(conditions.length === 0 ? {} : { require: conditions }),
+    ...(values['timeouts-count'] === undefined ? {} : { timeoutsCount: values['timeouts-count'] }),
   };
   return { options, json, ...defined({ report }) };
 }
@@ -98,19 +111,32 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
 /** The name of an option of load() as it is typed on the command line; other words as they are. */
 export function asTyped(name: string): string {
   if (name === 'url') return '<url>';
-  const typed = name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+  const typed = dashed(name);
   return Object.hasOwn(OPTIONS, typed) ? `--${typed}` : name;
 }
 
-const NUMBERS = ['connections', 'threads', 'requests', 'rate', 'pipelining'] as const;
+function dashed(name: string): string {
+  return name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
+}
+
+/** As curl has it: @file is the file's contents, @- what comes on stdin. A text that begins with @ begins with @@. */
+function bodyOf(text: string | undefined, file: string | undefined): { body?: string; bodyFile?: string } {
+  if (file !== undefined) return { bodyFile: file, ...(text === undefined ? {} : { body: text }) };
+  if (text === undefined) return {};
+  if (!text.startsWith('@')) return { body: text };
+  if (text.startsWith('@@')) return { body: text.slice(1) };
+  return { bodyFile: text === '@-' ? '/dev/stdin' : text.slice(1) };
+}
+
+const NUMBERS = ['connections', 'threads', 'requests', 'rate', 'pipelining', 'stopAfter'] as const;
 
 function numbers(values: Partial<Record<string, unknown>>): Partial<Record<(typeof NUMBERS)[number], number>> {
   const found: Partial<Record<(typeof NUMBERS)[number], number>> = {};
   for (const name of NUMBERS) {
-    const text = values[name];
+    const text = values[dashed(name)];
     if (typeof text !== 'string') continue;
     found[name] = count(text);
-    if (Number.isNaN(found[name])) throw outOfRange(`--${name}`, 'a number such as 500, 10k or 1.5M', text);
+    if (Number.isNaN(found[name])) throw outOfRange(`--${dashed(name)}`, 'a number such as 500, 10k or 1.5M', text);
   }
   return found;
 }

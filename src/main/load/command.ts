@@ -3,6 +3,7 @@ import { Progress } from '../demo/progress.js';
 import { painter } from '../demo/style.js';
 import { UsageError } from '../usage.js';
 import { asTyped, LOAD_USAGE, type LoadCommand, parseLoadCommand } from './command-line.js';
+import { exitCode } from './conditions.js';
 import { number, time } from './format.js';
 import { load } from './index.js';
 import { planLoad } from './options.js';
@@ -39,9 +40,7 @@ export async function run(argv: string[]): Promise<number> {
     });
     progress.clear();
     printResult(result, { json, ...(report === undefined ? {} : { report }) });
-    // Nothing answered is no success, whatever else there was to count.
-    const isEmpty = result.responses === 0 && !result.interrupted;
-    return result.errorCount > 0 || isEmpty ? 1 : 0;
+    return exitCode(result);
   } catch (error) {
     progress.clear();
     throw asUsage(error);

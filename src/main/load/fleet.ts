@@ -13,6 +13,7 @@ import { release, seize } from '../../shared/load/owner.js';
 import { Schedule } from '../../shared/load/schedule.js';
 import type { WaitService } from '../service/service.js';
 import { type Connector, codeOf } from './connector.js';
+import type { ErrorKind } from './result.js';
 import type { Tally } from './tally.js';
 
 const EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -124,7 +125,7 @@ export class Fleet {
       if (this.#ended) return true;
       this.failedSince++;
       const lost = this.#abandon(connection);
-      if (lost > 0) this.#tally.fail('connect', `connect ${codeOf(error)}`, lost, this.#counted, clock());
+      if (lost > 0) this.#fail('connect', `connect ${codeOf(error)}`, lost, this.#counted);
       else this.#refused('connect', `connect ${codeOf(error)}`);
       return false;
     }
@@ -147,7 +148,13 @@ export class Fleet {
     if (this.#started && now < (this.#board.times[B.COUNT_FROM] ?? 0)) return;
     if (!B.takeRequest(this.#board)) return;
     this.#tally.refused++;
-    this.#tally.fail(kind, detail, 0, 1, now);
+    this.#fail(kind, detail, 0, 1);
+  }
+
+  #fail(kind: ErrorKind, detail: string, lost: number, counted: number): void {
+    const now = clock();
+    B.fault(this.#board, counted, now);
+    this.#tally.fail(kind, detail, lost, counted, now);
   }
 
   /** Opens it, after a pause if it has failed before, until it succeeds or there is no need any more. */
@@ -271,8 +278,9 @@ export class Fleet {
 
   /** Nobody else is at the connection. */
   #giveUp(connection: Connection): void {
+    this.#tally.timedOut(connection.at, clock());
     const lost = this.#abandon(connection);
-    this.#tally.fail('timeout', 'timeout', lost, this.#counted, clock());
+    this.#fail('timeout', 'timeout', lost, this.#counted);
   }
 
   async #replace(connection: Connection, failed: boolean): Promise<void> {

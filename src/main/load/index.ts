@@ -10,12 +10,13 @@ import type { LoadResult } from './result.js';
 import { Session } from './session.js';
 
 export type { LoadProtocol } from '../../shared/load/protocol.js';
+export type { Verdict } from './conditions.js';
 export { mergeResults } from './merge.js';
 export type { LoadOptions } from './options.js';
 export type { LoadProgress } from './progress.js';
 export { reportHtml } from './report-html.js';
 export { reportText } from './report-text.js';
-export type { ErrorKind, LatencySummary, LoadResult } from './result.js';
+export { type ErrorKind, type LatencySummary, type LoadResult, percentile } from './result.js';
 export { readResult } from './result-json.js';
 
 export interface LoadHooks {
@@ -48,6 +49,7 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
     threads: plan.threads,
     pipelining: plan.pipelining,
     requests: plan.requests,
+    stopAfter: plan.stopAfter,
     request: plan.request,
     protocol: protocolOf(plan),
     module: plan.protocol,

@@ -2,6 +2,7 @@
 import { readFileSync, realpathSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { UsageError } from '../usage.js';
+import { exitCode } from './conditions.js';
 import { mergeResults } from './merge.js';
 import { checkWritable, printResult } from './output.js';
 import type { LoadResult } from './result.js';
@@ -35,7 +36,7 @@ export async function run(argv: string[]): Promise<number> {
   if (report !== undefined) checkWritable(report);
   const result = merged(positionals);
   printResult(result, { json, ...(report === undefined ? {} : { report }) });
-  return result.errorCount > 0 ? 1 : 0;
+  return exitCode(result);
 }
 
 function merged(files: readonly string[]): LoadResult {

@@ -31,6 +31,7 @@ export function mergeResults(results: readonly LoadResult[]): LoadResult {
     method: distinct(results.flatMap(result => result.method.split(', '))).join(', '),
     settings: mergeSettings(results.map(result => result.settings)),
     interrupted: results.some(result => result.interrupted),
+    stopped: results.find(result => result.stopped !== null)?.stopped ?? null,
     requests: sum(result => result.requests),
     responses: sum(result => result.responses),
     retried: sum(result => result.retried),
@@ -43,11 +44,13 @@ export function mergeResults(results: readonly LoadResult[]): LoadResult {
       timeout: errors('timeout'),
       protocol: errors('protocol'),
       status: errors('status'),
+      check: errors('check'),
     },
     errorDetails: addCounts(results.map(result => result.errorDetails)),
     series: mergeSeries(results),
     threads: results.length === 1 ? first.threads : results.flatMap(namedThreads),
     hosts: results.flatMap(result => result.hosts),
+    conditions: distinct(results.flatMap(result => result.verdicts.map(({ condition }) => condition))),
     warnings: distinct(results.flatMap(result => result.warnings)),
     histogram: histogram.toJSON(),
   });
@@ -66,6 +69,7 @@ function mergeSettings(all: readonly LoadSettings[]): LoadSettings {
     pipelining: most(settings => settings.pipelining),
     timeout: most(settings => settings.timeout),
     warmup: most(settings => settings.warmup),
+    timeoutsCount: all.some(settings => settings.timeoutsCount),
   };
 }
 

@@ -6,6 +6,7 @@ import * as args from '../../shared/arguments.js';
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import { buildRequest, type RequestHeaders } from '../../shared/load/http-request.js';
 import { parseTarget, type Target } from '../../shared/load/target.js';
+import { parseCondition } from './conditions.js';
 import { type Expectation, expectedStatuses } from './expectation.js';
 import { milliseconds } from './units.js';
 
@@ -42,6 +43,15 @@ export interface LoadOptions {
   readonly pipelining?: number;
   /** Status codes that are no error, such as 200, '2xx', '200-299' or '2xx,304'; default '2xx,3xx'. */
   readonly expect?: Expectation;
+  /**
+   * What must hold of the result, such as 'p99<50ms', 'rate>10k', 'errors<0.1%': its `verdicts` say whether it does. p50 or any
+   * other percentile, min, mean, max (us, ms, s), rate (a second), errors (a number or %); <, <=, >, >=.
+   */
+  readonly require?: string | readonly string[];
+  /** After so many errors the test ends. */
+  readonly stopAfter?: number;
+  /** Whether a request that times out counts among the latencies, with the time that it was waited for; default false. */
+  readonly timeoutsCount?: boolean;
   /** For tcp://: a module that says what is sent, and where an answer ends. */
   readonly protocol?: string | URL;
 }
@@ -66,16 +76,45 @@ export interface LoadPlan {
   readonly timeout: number;
   readonly warmup: number;
   readonly pipelining: number;
+  readonly conditions: readonly string[];
+  /** Infinity: never. */
+  readonly stopAfter: number;
+  readonly timeoutsCount: boolean;
   /** 1 for each status code, 0 to 999, that is no error. */
   readonly expected: Uint8Array;
   /** A file:// URL. */
   readonly protocol?: string;
 }
 
+/** Every option there is: one that is misspelt would be left out of account. */
+const NAMES: Readonly<Record<keyof LoadOptions | 'signal' | 'onProgress', true>> = {
+  url: true,
+  connections: true,
+  threads: true,
+  duration: true,
+  requests: true,
+  rate: true,
+  method: true,
+  headers: true,
+  body: true,
+  bodyFile: true,
+  timeout: true,
+  warmup: true,
+  pipelining: true,
+  expect: true,
+  require: true,
+  stopAfter: true,
+  timeoutsCount: true,
+  protocol: true,
+  signal: true,
+  onProgress: true,
+};
+
 const MAX_CONNECTIONS = 1_000_000;
 const MAX_THREADS = 254;
 const MAX_PIPELINING = 1000;
 const MAX_RATE = 1e8;
+const MAX_STOP_AFTER = 1_000_000_000;
 const NOTHING = new Uint8Array(0);
 
 /**
@@ -85,7 +124,9 @@ const NOTHING = new Uint8Array(0);
  */
 export function planLoad(options: LoadOptions): LoadPlan {
   args.options(options);
+  checkNames(options);
   const { url, body, bodyFile, method, headers, expect, protocol } = options;
+  const { require: conditions, stopAfter, timeoutsCount } = options;
   const { connections = 10, threads, requests, rate, pipelining = 1, duration, timeout = 5000, warmup = 0 } = options;
   const target = parseTarget(url);
   const open = args.integer(connections, 'connections', 1, MAX_CONNECTIONS);
@@ -100,10 +141,20 @@ export function planLoad(options: LoadOptions): LoadPlan {
     timeout: milliseconds(timeout, 'timeout', 1),
     warmup: milliseconds(warmup, 'warmup'),
     pipelining: args.integer(pipelining, 'pipelining', 1, MAX_PIPELINING),
+    conditions: checkConditions(conditions),
+    stopAfter:
+      stopAfter === undefined ? Number.POSITIVE_INFINITY : args.integer(stopAfter, 'stopAfter', 1, MAX_STOP_AFTER),
+    timeoutsCount: flag(timeoutsCount, 'timeoutsCount'),
     ...(target.protocol === 'http'
       ? httpPart(target, { method, headers, expect, protocol }, payload(body, bodyFile))
       : tcpPart({ method, headers, expect, protocol }, payload(body, bodyFile))),
   };
+}
+
+function checkNames(options: object): void {
+  const unknown = Object.keys(options).find(name => !Object.hasOwn(NAMES, name));
+  if (unknown === undefined) return;
+  throw invalidType('options', `an object with options of load(): ${Object.keys(NAMES).join(', ')}`, unknown);
 }
 
 function defaultThreads(connections: number): number {
@@ -143,6 +194,18 @@ function tcpPart(given: Given, body: string | Uint8Array | undefined): Part {
   if (request.length === 0)
     throw outOfRange('body', 'what tcp:// sends and expects back (or give a protocol): at least one byte', body);
   return { ...none, request };
+}
+
+function checkConditions(value: unknown): readonly string[] {
+  if (value === undefined) return [];
+  const all: unknown[] = Array.isArray(value) ? value : [value];
+  return all.map(condition => parseCondition(condition).text);
+}
+
+function flag(value: unknown, name: string): boolean {
+  if (value === undefined) return false;
+  if (typeof value !== 'boolean') throw invalidType(name, 'true or false', value);
+  return value;
 }
 
 function checkRate(rate: unknown): number {

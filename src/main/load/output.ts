@@ -27,6 +27,7 @@ export function checkWritable(file: string): void {
 
 export function printResult(result: LoadResult, { json, report }: OutputOptions): void {
   const { stdout } = process;
-  if (report !== undefined) writeFileSync(report, reportHtml(result));
   stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : reportText(result, paintFor(stdout)));
+  // Last: if there is no room for it, what was measured is not lost with it.
+  if (report !== undefined) writeFileSync(report, reportHtml(result));
 }

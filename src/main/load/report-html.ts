@@ -1,5 +1,5 @@
 /** A result as one page of HTML: nothing is fetched, nothing runs. */
-import { bytes, number, percent, remarks, settingsLine, time } from './format.js';
+import { bytes, measuredValue, number, percent, remarks, settingsLine, time, timeOrNone } from './format.js';
 import { bytesChart, latencyChart, throughputChart } from './report-charts.js';
 import { STYLE } from './report-style.js';
 import { cpuShare, type LoadResult } from './result.js';
@@ -24,6 +24,7 @@ ${tiles(result)}
 ${remarks(result)
   .map(text => `<p class="note">${escaped(text)}</p>`)
   .join('\n')}
+${verdicts(result)}
 ${chart('Throughput', 'requests per second over time', throughputChart(result))}
 ${chart('Transfer', 'bytes received per second over time', bytesChart(result))}
 ${chart('Latency', 'by percentile; the last ones stretched', latencyChart(result))}
@@ -44,9 +45,9 @@ function tiles(result: LoadResult): string {
   const { latency, errorCount } = result;
   const items: Array<[name: string, value: string, bad?: boolean]> = [
     ['Requests/s', number(result.requestsPerSecond)],
-    ['Latency p50', time(latency.p50)],
-    ['Latency p99', time(latency.p99)],
-    ['Latency max', time(latency.max)],
+    ['Latency p50', timeOrNone(latency.p50)],
+    ['Latency p99', timeOrNone(latency.p99)],
+    ['Latency max', timeOrNone(latency.max)],
     ['Bytes/s', bytes(result.bytesPerSecond)],
     ['Errors', number(errorCount), errorCount > 0],
   ];
@@ -61,9 +62,19 @@ function chart(title: string, about: string, svg: string): string {
 
 function percentiles({ latency: it, responses }: LoadResult): string {
   if (responses === 0) return '';
-  const names = ['min', 'p50', 'p75', 'p90', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
-  const values = [it.min, it.p50, it.p75, it.p90, it.p99, it.p999, it.max, it.mean, it.stddev];
-  return `<section>${table(names.map(n), [values.map(value => n(time(value)))])}</section>`;
+  const names = ['min', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
+  const values = [it.min, it.p50, it.p75, it.p90, it.p95, it.p99, it.p999, it.max, it.mean, it.stddev];
+  return `<section>${table(names.map(n), [values.map(value => n(timeOrNone(value)))])}</section>`;
+}
+
+function verdicts({ verdicts: all }: LoadResult): string {
+  if (all.length === 0) return '';
+  const rows = all.map(verdict => [
+    verdict.condition,
+    n(measuredValue(verdict)),
+    { text: verdict.ok ? 'ok' : 'failed', of: verdict.ok ? 'good' : 'bad' },
+  ]);
+  return `<section><h2>Required</h2>${table(['condition', n('measured'), ''], rows)}</section>`;
 }
 
 interface Cell {

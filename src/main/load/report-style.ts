@@ -50,6 +50,7 @@ td { padding: 6px 0; border-top: 1px solid var(--line); overflow-wrap: anywhere;
 th + th, td + td { padding-left: 16px; }
 .n { text-align: right; white-space: nowrap; }
 td.bad { color: var(--bad); }
+td.good { color: var(--good); }
 .bar { width: 45%; }
 .bar i { display: block; height: 10px; border-radius: 0 4px 4px 0; background: var(--data); }
 .none { margin: 0; color: var(--good); }

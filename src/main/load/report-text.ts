@@ -1,6 +1,6 @@
 /** A result as a table on a terminal. */
 import { columns, type Paint, plain, printable } from '../../shared/terminal.js';
-import { bytes, number, percent, remarks, settingsLine, time } from './format.js';
+import { bytes, measuredValue, number, percent, remarks, settingsLine, time, timeOrNone } from './format.js';
 import { cpuShare, ERROR_KINDS, type LoadResult, statusClasses } from './result.js';
 import { slotsOf } from './slots.js';
 
@@ -19,6 +19,7 @@ export function reportText(result: LoadResult, paint: Paint = plain): string {
     overTime(result, paint),
     latency(result, paint),
     outcome(result, paint),
+    verdicts(result, paint),
     shares(result, paint),
     processors(result, paint),
     ...remarks(result).map(line => paint('yellow', `! ${printable(line)}`)),
@@ -63,12 +64,23 @@ function overTime(result: LoadResult, paint: Paint): string {
   return `Over time   ${requests} requests/s\n            ${transfer} a second`;
 }
 
-function latency({ latency: it, responses }: LoadResult, paint: Paint): string {
-  const names = ['Latency', 'p50', 'p75', 'p90', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
-  const values = ['', it.p50, it.p75, it.p90, it.p99, it.p999, it.max, it.mean, it.stddev];
-  const cells = values.map(value => (typeof value !== 'number' ? value : responses === 0 ? '-' : time(value)));
-  const [head = '', line = ''] = columns([names, cells], [1, 2, 3, 4, 5, 6, 7, 8]);
+function latency({ latency: it }: LoadResult, paint: Paint): string {
+  const names = ['Latency', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
+  const values = [it.p50, it.p75, it.p90, it.p95, it.p99, it.p999, it.max, it.mean, it.stddev];
+  const [head = '', line = ''] = columns([names, ['', ...values.map(timeOrNone)]], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   return `${paint('dim', head)}\n${line}`;
+}
+
+function verdicts({ verdicts: all }: LoadResult, paint: Paint): string {
+  const rows = all.map((verdict, i) => [
+    i === 0 ? 'Required' : '',
+    verdict.ok ? 'ok' : 'FAILED',
+    printable(verdict.condition),
+    measuredValue(verdict),
+  ]);
+  return columns(rows)
+    .map((line, i) => paint(all[i]?.ok === true ? 'green' : 'red', line))
+    .join('\n');
 }
 
 function outcome(result: LoadResult, paint: Paint): string {
@@ -81,6 +93,8 @@ function outcome(result: LoadResult, paint: Paint): string {
       .join('   ');
   const lines = classes.length === 0 ? [] : [`Status    ${listed(classes)}`];
   if (codes.length > classes.length) lines.push(`          ${listed(codes)}`);
+  if (result.retried > 0)
+    lines.push(`Retried   ${number(result.retried)}: sent again, as their connection had been closed`);
   if (result.errorCount === 0) return [...lines, `Errors    ${paint('green', 'none')}`].join('\n');
   const kinds = ERROR_KINDS.filter(kind => result.errors[kind] > 0).map(
     kind => `${kind} ${number(result.errors[kind])}`,

@@ -2,11 +2,14 @@
 import { integer } from '../../shared/arguments.js';
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import { Histogram } from '../../shared/load/histogram.js';
+import { parseCondition } from './conditions.js';
 import {
   completeResult,
   type HostRun,
   type LoadResult,
   type LoadSettings,
+  STOP_REASONS,
+  type StopReason,
   type ThreadShare,
   type TimeSeries,
 } from './result.js';
@@ -29,6 +32,7 @@ export function readResult(json: unknown, name = 'result'): LoadResult {
     method: text(it.method, `${name}.method`),
     settings: settings(it.settings, `${name}.settings`),
     interrupted: it.interrupted === true,
+    stopped: stopReason(it.stopped, `${name}.stopped`),
     requests: count(it.requests, `${name}.requests`),
     responses: count(it.responses, `${name}.responses`),
     retried: it.retried === undefined ? 0 : count(it.retried, `${name}.retried`),
@@ -41,11 +45,13 @@ export function readResult(json: unknown, name = 'result'): LoadResult {
       timeout: count(errors.timeout, `${name}.errors.timeout`),
       protocol: count(errors.protocol, `${name}.errors.protocol`),
       status: count(errors.status, `${name}.errors.status`),
+      check: errors.check === undefined ? 0 : count(errors.check, `${name}.errors.check`),
     },
     errorDetails: counts(it.errorDetails, `${name}.errorDetails`),
     series: series(it.series, `${name}.series`),
     threads: list(it.threads, `${name}.threads`, thread),
     hosts: atLeastOne(list(it.hosts, `${name}.hosts`, host), `${name}.hosts`),
+    conditions: it.verdicts === undefined ? [] : list(it.verdicts, `${name}.verdicts`, condition),
     warnings: list(it.warnings, `${name}.warnings`, text),
     histogram,
   });
@@ -62,7 +68,19 @@ function settings(json: unknown, name: string): LoadSettings {
     pipelining: count(it.pipelining, `${name}.pipelining`),
     timeout: measure(it.timeout, `${name}.timeout`),
     warmup: measure(it.warmup, `${name}.warmup`),
+    timeoutsCount: it.timeoutsCount === true,
   };
+}
+
+function condition(json: unknown, name: string): string {
+  return parseCondition(fields(json, name).condition).text;
+}
+
+function stopReason(json: unknown, name: string): StopReason | null {
+  if (json === undefined || json === null) return null;
+  const found = STOP_REASONS.find(reason => reason === json);
+  if (found === undefined) throw outOfRange(name, `null or one of ${STOP_REASONS.join(', ')}`, json);
+  return found;
 }
 
 function series(json: unknown, name: string): TimeSeries {

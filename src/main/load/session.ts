@@ -13,7 +13,7 @@ import { Fleet } from './fleet.js';
 import { openingAtATime } from './limits.js';
 import type { LoadPlan } from './options.js';
 import type { LoadProgress } from './progress.js';
-import { completeResult, type LoadResult, type ThreadShare } from './result.js';
+import { completeResult, type LoadResult, type StopReason, type ThreadShare } from './result.js';
 import { Tally } from './tally.js';
 import { warnings } from './warnings.js';
 
@@ -48,8 +48,7 @@ export class Session {
   readonly #begun = clock();
   #failure: Error | undefined;
   #timer = -1;
-  #interrupted = false;
-  #gaveUp = false;
+  #stopped: StopReason | null = null;
   #started = 0;
   #ended = 0;
   #before: Usage;
@@ -67,7 +66,7 @@ export class Session {
     this.#service = service;
     this.#signal = signal;
     this.#onProgress = onProgress;
-    this.#tally = new Tally(board);
+    this.#tally = new Tally(board, plan.timeoutsCount);
     this.#schedule = board.schedule && new Schedule(board.schedule);
     const opening = openingAtATime();
     const connector = new Connector(plan.target, plan.timeout, opening, address => B.tellAddress(board, address));
@@ -84,7 +83,7 @@ export class Session {
   async run(): Promise<LoadResult> {
     try {
       await this.#connect();
-      if (this.#fleet.open > 0 && !this.#isAborted()) await this.#drive();
+      if (this.#fleet.open > 0 && !this.#isStopped()) await this.#drive();
       else this.#nothing();
       if (this.#failure !== undefined) throw this.#failure;
       return this.#result();
@@ -105,7 +104,7 @@ export class Session {
     let until = clock() + this.#plan.timeout;
     // An attempt fails when it has taken that long: one at least is seen to, if none succeeds.
     const isKnown = () => this.#fleet.open > 0 || this.#tally.errorCount > 0;
-    for (let open = 0; !tried && !(clock() >= until && isKnown()) && !this.#isAborted(); ) {
+    for (let open = 0; !tried && !(clock() >= until && isKnown()) && !this.#isStopped(); ) {
       await Promise.race([all, sleep(PACE)]);
       if (this.#fleet.open > open) until = clock() + this.#plan.timeout;
       open = this.#fleet.open;
@@ -113,9 +112,11 @@ export class Session {
     }
   }
 
-  #isAborted(): boolean {
-    this.#interrupted ||= this.#signal?.aborted === true;
-    return this.#interrupted;
+  /** By a signal, or by too many errors. */
+  #isStopped(): boolean {
+    if (this.#signal?.aborted === true) this.#stopped ??= 'interrupted';
+    if (B.isFaulty(this.#board)) this.#stopped ??= 'errors';
+    return this.#stopped !== null;
   }
 
   #nothing(): void {
@@ -182,9 +183,9 @@ export class Session {
         this.#tell('warming up', now - this.#started);
       }
       if (this.#failure !== undefined) return;
-      if (this.#isAborted()) return this.#stop(now);
+      if (this.#isStopped()) return this.#stop(now);
       if (this.#plan.duration === Number.POSITIVE_INFINITY && this.#isDead(now)) {
-        this.#gaveUp = true;
+        this.#stopped = 'unreachable';
         return this.#stop(now);
       }
       // Twice: a thread may have looked at the clock before the end, and send after it.
@@ -277,8 +278,10 @@ export class Session {
         pipelining: plan.pipelining,
         timeout: plan.timeout,
         warmup: plan.warmup,
+        timeoutsCount: plan.timeoutsCount,
       },
-      interrupted: this.#interrupted,
+      interrupted: this.#stopped === 'interrupted',
+      stopped: this.#stopped,
       requests: tally.sum(B.REQUESTS),
       responses: tally.sum(B.RESPONSES),
       retried: tally.sum(B.RETRIES),
@@ -299,6 +302,7 @@ export class Session {
           cpuSystem: cpu.system / 1000,
         },
       ],
+      conditions: plan.conditions,
       warnings: [],
       histogram: tally.histogram().toJSON(),
     });
@@ -307,7 +311,7 @@ export class Session {
       missed,
       late: tally.sum(B.LATE),
       connected: this.#started !== this.#begun,
-      gaveUp: this.#gaveUp,
+      gaveUp: this.#stopped === 'unreachable',
       pauses: this.#fleet.pauses,
     };
     return { ...result, warnings: warnings(result, facts) };

@@ -10,7 +10,7 @@ const COARSER = 10;
 const KEYS = ['responses', 'bytes', 'errors'] as const;
 
 export class Tally {
-  readonly errors: Record<ErrorKind, number> = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0 };
+  readonly errors: Record<ErrorKind, number> = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 };
   /** When the last error was counted, by clock(). */
   lastError = 0;
   /** Connections that could not be made, and took the place of a request. */
@@ -25,8 +25,12 @@ export class Tally {
   #sampled = 0;
   readonly #before = { responses: 0, bytes: 0, errors: 0 };
 
-  constructor(board: B.Assignment) {
+  /** Of requests that timed out, if they count. */
+  readonly #waited: Histogram | undefined;
+
+  constructor(board: B.Assignment, timeoutsCount: boolean) {
     this.#board = board;
+    this.#waited = timeoutsCount ? new Histogram() : undefined;
   }
 
   /** @param lost requests that will not be answered @param counted how many errors that makes */
@@ -36,6 +40,18 @@ export class Tally {
     this.lastError = now;
     this.errors[kind] += counted;
     this.#details.set(detail, (this.#details.get(detail) ?? 0) + counted);
+  }
+
+  /** What is under way at this connection has waited too long: so long it took, at least. */
+  timedOut(at: number, now: number): void {
+    if (this.#waited === undefined) return;
+    const { records, times, pipelining } = this.#board;
+    const lost = records[at + B.UNDER_WAY] ?? 0;
+    for (let i = 0; i < lost; i++) {
+      const place = ((records[at + B.OLDEST] ?? 0) + i) % pipelining;
+      const from = records[at + B.RING + B.ENTRY * place + B.FROM] ?? 0;
+      if (from >= (times[B.COUNT_FROM] ?? 0)) this.#waited.record((now - from) * 1000);
+    }
   }
 
   /** One count of all threads together. */
@@ -76,6 +92,7 @@ export class Tally {
   histogram(): Histogram {
     const all = new Histogram();
     for (const { histogram } of this.threads) all.add(histogram);
+    if (this.#waited !== undefined) all.add(this.#waited);
     return all;
   }
 

@@ -150,6 +150,9 @@ export interface Assignment {
   readonly address: Uint8Array;
   /** 1 once anything was answered. */
   readonly answered: Int32Array;
+  /** Errors so far, and how many of them end the test: Infinity where that is not asked for. */
+  readonly faults: Int32Array;
+  readonly stopAfter: number;
   /** Of a module's protocol: bytes that a connection keeps, KEPT_BYTES of what came and as many of what is to go. */
   readonly kept: SharedArrayBuffer;
   /** Of an open loop. */
@@ -166,7 +169,16 @@ const ADDRESS_BYTES = 128;
 
 export type BoardPlan = Pick<
   Assignment,
-  'threads' | 'pipelining' | 'requests' | 'request' | 'traits' | 'protocol' | 'module' | 'destination' | 'expected'
+  | 'threads'
+  | 'pipelining'
+  | 'requests'
+  | 'stopAfter'
+  | 'request'
+  | 'traits'
+  | 'protocol'
+  | 'module'
+  | 'destination'
+  | 'expected'
 > & { readonly connections: number; readonly rate: number };
 
 export function createBoard(plan: BoardPlan): Assignment {
@@ -188,6 +200,7 @@ export function createBoard(plan: BoardPlan): Assignment {
     gates: new Int32Array(new SharedArrayBuffer(connections * 4)).fill(MAIN_THREAD),
     address: new Uint8Array(new SharedArrayBuffer(ADDRESS_BYTES)),
     answered: new Int32Array(new SharedArrayBuffer(4)),
+    faults: new Int32Array(new SharedArrayBuffer(4)),
     kept: new SharedArrayBuffer(kept),
     schedule: rate > 0 ? planSchedule(rate) : undefined,
     owners: new Int32Array(new SharedArrayBuffer(connections * 4)),
@@ -243,4 +256,17 @@ export function countedOf({ records, times, pipelining }: Assignment, at: number
     if ((records[at + RING + ENTRY * place + FROM] ?? 0) >= (times[COUNT_FROM] ?? 0)) counted++;
   }
   return counted;
+}
+
+/** Counts errors; the one that is too much ends the test, for every thread at once. */
+export function fault({ faults, stopAfter, times }: Assignment, count: number, now: number): void {
+  if (stopAfter === Number.POSITIVE_INFINITY || count === 0) return;
+  if (Atomics.add(faults, 0, count) + count < stopAfter) return;
+  times[END] = Math.min(now, times[END] ?? now);
+  times[DEADLINE] = Math.min(now, times[DEADLINE] ?? now);
+}
+
+/** Whether there are too many errors. */
+export function isFaulty({ faults, stopAfter }: Assignment): boolean {
+  return Atomics.load(faults, 0) >= stopAfter;
 }

@@ -85,6 +85,7 @@ export class Breakage {
     // Bytes that nobody asked for are an error too.
     const alone = this.#dialer.now() >= (this.#board.times[B.COUNT_FROM] ?? 0) ? 1 : 0;
     const counted = lost === 0 ? alone : B.countedOf(this.#board, at, lost);
+    B.fault(this.#board, counted, this.#dialer.now());
     records[at + B.UNDER_WAY] = 0;
     records[at + B.UNWRITTEN] = 0;
     this.#tidy(at);

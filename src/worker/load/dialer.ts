@@ -211,6 +211,7 @@ export class Dialer {
     const lost = kind === '' ? 0 : (records[at + B.UNDER_WAY] ?? 0);
     const counted = B.countedOf(this.#board, at, lost);
     if (lost > 0) {
+      B.fault(this.#board, counted, clock());
       records[at + B.UNDER_WAY] = 0;
       records[at + B.UNWRITTEN] = 0;
       records[at + B.RETRIED] = 0;

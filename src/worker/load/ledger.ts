@@ -73,11 +73,16 @@ export class Ledger {
       counts[B.LAST] = now;
       if (this.#http) {
         counts[B.STATUSES + status] = (counts[B.STATUSES + status] ?? 0) + 1;
-        if (this.#expected[status] !== 1) counts[B.UNEXPECTED] = (counts[B.UNEXPECTED] ?? 0) + 1;
+        if (this.#expected[status] !== 1) this.#unexpected(now);
       }
     }
     // Last: once all that was begun is answered, the main thread reads the counts.
     counts[B.ANSWERED] = (counts[B.ANSWERED] ?? 0) + 1;
+  }
+
+  #unexpected(now: number): void {
+    this.counts[B.UNEXPECTED] = (this.counts[B.UNEXPECTED] ?? 0) + 1;
+    B.fault(this.#board, 1, now);
   }
 
   #tell(): void {
