@@ -31,6 +31,8 @@ export function measured(changes: Partial<Measurement> = {}): Measurement {
       timeout: 5000,
       warmup: 0,
       timeoutsCount: false,
+      urls: null,
+      script: null,
     },
     interrupted: false,
     stopped: null,

@@ -3,7 +3,7 @@ import { expect, test } from 'vitest';
 import { warnings } from '../dist/main/load/warnings.js';
 import { measured, sample } from './load-sample.ts';
 
-const FACTS = { missed: 0, late: 0, connected: true, gaveUp: false, pauses: 0 };
+const FACTS = { missed: 0, late: 0, connected: true, gaveUp: false, pauses: 0, thrown: [] };
 
 /** Two threads, each busy for so much of the 12 s, on processors whose time was used by so much. */
 function ran(busy: number, used: number) {

@@ -1,4 +1,5 @@
 /** The command line of `epoll-pool load`: the options of load() by the same names, and where the result goes. */
+import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { outOfRange } from '../../shared/errors.js';
 import type { LoadOptions } from './options.js';
@@ -25,6 +26,8 @@ const OPTIONS = {
   timeout: { type: 'string' },
   warmup: { type: 'string' },
   pipelining: { type: 'string', short: 'p' },
+  urls: { type: 'string' },
+  script: { type: 'string' },
   expect: { type: 'string' },
   require: { type: 'string', multiple: true },
   fail: { type: 'string', multiple: true },
@@ -53,6 +56,8 @@ Sends requests from a few threads over many connections, and says how fast they 
   -H, --headers <line>     'Name: value'; once for each
   -b, --body <text>        of each request, @file for one from a file; for tcp:// what is sent, and expected back
       --body-file <file>   the body from a file
+      --urls <file>        requests that are sent in turn, a line each: /path or METHOD /path
+      --script <module>    makes each request, checks each answer: request(n), check(answer), setup(), teardown()
       --timeout <time>     longest wait for an answer (5s)
       --timeouts-count     requests that time out count among the latencies, too
       --warmup <time>      how long to send before counting (0s)
@@ -99,9 +104,11 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
       method: values.method,
       ...bodyOf(values.body, values['body-file']),
       expect: values.expect,
+      script: values.script,
       protocol: values.protocol,
     }),
     ...(headers === undefined ? {} : { headers: parseHeaders(headers) }),
+    ...(values.urls === undefined ? {} : { urls: readFileSync(values.urls, 'utf8').split(/\r?\n/) }),
     ...(conditions.length === 0 ? {} : { require: conditions }),
     ...(values['timeouts-count'] === undefined ? {} : { timeoutsCount: values['timeouts-count'] }),
   };

@@ -25,6 +25,7 @@ export async function run(argv: string[]): Promise<number> {
   if (report !== undefined) checkWritable(report);
   const progress = new Progress(process.stderr, painter(process.stderr));
   const controller = new AbortController();
+  let begun = false;
   const interrupt = (): void => {
     // The second time, whoever asks does not want to wait.
     if (controller.signal.aborted) process.exit(INTERRUPTED);
@@ -36,14 +37,18 @@ export async function run(argv: string[]): Promise<number> {
     const result = await load({
       ...options,
       signal: controller.signal,
-      onProgress: now => progress.show(label(now), Math.floor(now.fraction * WHOLE), WHOLE),
+      onProgress: now => {
+        begun = true;
+        progress.show(label(now), Math.floor(now.fraction * WHOLE), WHOLE);
+      },
     });
     progress.clear();
     printResult(result, { json, ...(report === undefined ? {} : { report }) });
     return exitCode(result);
   } catch (error) {
     progress.clear();
-    throw asUsage(error);
+    // What a script throws later may have the code of a wrong option.
+    throw begun ? error : asUsage(error);
   } finally {
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);

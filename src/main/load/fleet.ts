@@ -209,6 +209,7 @@ export class Fleet {
   /** What a handler has posted of its connection. */
   parted({ id, kind, detail, lost, counted, stands, todo }: B.Parting): void {
     if (kind === 'connect') this.failedSince++;
+    if (kind === 'note') return;
     if (stands && (kind === 'connect' || kind === 'reset')) this.#refused(kind, detail);
     else if (kind !== '') this.#tally.fail(kind, detail, lost, counted, clock());
     const connection = this.#all[id];

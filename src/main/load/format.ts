@@ -51,13 +51,15 @@ export function percent(share: number): string {
 
 /** `64 connections, 2 threads, 1,000 requests/s asked, pipelining 4`. */
 export function settingsLine({ settings, hosts }: LoadResult): string {
-  const { connections, threads, rate, pipelining, warmup } = settings;
+  const { connections, threads, rate, pipelining, warmup, urls, script } = settings;
   const words = [
     hosts.length > 1 ? `${hosts.length} machines` : '',
     connections === 1 ? '1 connection' : `${number(connections)} connections`,
     threads === 1 ? '1 thread' : `${number(threads)} threads`,
     rate > 0 ? `open loop at ${number(rate)} requests/s` : 'closed loop',
     pipelining > 1 ? `pipelining ${pipelining}` : '',
+    urls === null ? '' : urls === 1 ? '1 request' : `${number(urls)} requests in turn`,
+    script === null ? '' : `script ${script}`,
     warmup > 0 ? `after ${time(warmup)} of warm-up` : '',
   ];
   return words.filter(Boolean).join(', ');

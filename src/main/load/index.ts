@@ -1,7 +1,8 @@
 /** `epoll-pool/load`: load tests, driven by a WaitService. */
 import * as args from '../../shared/arguments.js';
-import { aborted, invalidType } from '../../shared/errors.js';
+import { aborted, invalidType, outOfRange } from '../../shared/errors.js';
 import { createBoard, STATE_BYTES } from '../../shared/load/board.js';
+import { asScript, type LoadScript } from '../../shared/load/script.js';
 import { WaitService } from '../service/service.js';
 import { checkLimits } from './limits.js';
 import { type LoadOptions, type LoadPlan, planLoad } from './options.js';
@@ -10,6 +11,7 @@ import type { LoadResult } from './result.js';
 import { Session } from './session.js';
 
 export type { LoadProtocol } from '../../shared/load/protocol.js';
+export type { LoadScript, ScriptRequest, ScriptResponse } from '../../shared/load/script.js';
 export type { Verdict } from './conditions.js';
 export { mergeResults } from './merge.js';
 export type { LoadOptions } from './options.js';
@@ -34,7 +36,8 @@ export interface LoadHooks {
  *
  * @throws (rejects) TypeError, RangeError for options (a protocol's module among them); RangeError ERR_OUT_OF_RANGE when the
  *   machine lets it open too few files or ports; what `bodyFile` says; EpollError EMFILE …; DOMException AbortError when the
- *   signal was aborted before; Error ERR_FEATURE_UNAVAILABLE_ON_PLATFORM; what a protocol's module throws in request()
+ *   signal was aborted before; Error ERR_FEATURE_UNAVAILABLE_ON_PLATFORM; what a
+ *   protocol's module or a script throws in request(), setup() or teardown()
  */
 export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult> {
   const plan = planLoad(options);
@@ -45,27 +48,54 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
   }
   checkLimits(plan);
   if (signal?.aborted) throw aborted(signal);
+  if (plan.script === undefined) return run(plan, undefined, undefined, signal, onProgress);
+  const script = asScript(await import(plan.script));
+  if (script.request !== undefined && plan.list.length > 0) {
+    throw outOfRange('urls', "given only without a script's request()", options.urls);
+  }
+  const data = await script.setup?.();
+  try {
+    return await run(plan, script, data, signal, onProgress);
+  } finally {
+    await script.teardown?.(data);
+  }
+}
+
+async function run(
+  plan: LoadPlan,
+  script: LoadScript | undefined,
+  data: unknown,
+  signal: AbortSignal | undefined,
+  onProgress: LoadHooks['onProgress'],
+): Promise<LoadResult> {
+  const { threads, pipelining, requests, stopAfter, request, traits, list, base, connections, rate, target } = plan;
+  // What a check() says of an answer is enough, unless status codes were asked for.
+  const isChecked = script?.check !== undefined && !plan.isExpected;
   const board = createBoard({
-    threads: plan.threads,
-    pipelining: plan.pipelining,
-    requests: plan.requests,
-    stopAfter: plan.stopAfter,
-    request: plan.request,
+    threads,
+    pipelining,
+    requests,
+    stopAfter,
+    request,
+    traits,
+    list,
+    base,
+    script: plan.script,
+    scriptData: data,
     protocol: protocolOf(plan),
     module: plan.protocol,
-    traits: plan.traits,
-    destination: { port: plan.target.port, path: plan.target.socketPath },
-    expected: plan.expected,
-    connections: plan.connections,
-    rate: plan.rate,
+    destination: { port: target.port, path: target.socketPath },
+    expected: isChecked ? new Uint8Array(1000).fill(1) : plan.expected,
+    connections,
+    rate,
   });
   const service = await WaitService.start({
-    threads: plan.threads,
+    threads,
     handler: new URL('../../worker/load/handler.js', import.meta.url),
     handlerData: board,
     stateBytes: STATE_BYTES,
     // Beside the connections a timer; and one that is opened anew is registered before the old one has ended.
-    capacity: 2 * plan.connections + 1,
+    capacity: 2 * connections + 1,
   });
   return new Session(plan, board, service, signal, onProgress).run();
 }

@@ -70,6 +70,8 @@ function mergeSettings(all: readonly LoadSettings[]): LoadSettings {
     timeout: most(settings => settings.timeout),
     warmup: most(settings => settings.warmup),
     timeoutsCount: all.some(settings => settings.timeoutsCount),
+    urls: all.find(settings => settings.urls !== null)?.urls ?? null,
+    script: distinct(all.flatMap(settings => settings.script ?? [])).join(', ') || null,
   };
 }
 

@@ -4,10 +4,12 @@ import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as args from '../../shared/arguments.js';
 import { invalidType, outOfRange } from '../../shared/errors.js';
-import { buildRequest, type RequestHeaders } from '../../shared/load/http-request.js';
+import { buildRequest, headerLines, type RequestHeaders } from '../../shared/load/http-request.js';
+import type { RequestBase } from '../../shared/load/request-builder.js';
 import { parseTarget, type Target } from '../../shared/load/target.js';
 import { parseCondition } from './conditions.js';
 import { type Expectation, expectedStatuses } from './expectation.js';
+import { requestList } from './request-list.js';
 import { milliseconds } from './units.js';
 
 /** Times are numbers of milliseconds, or strings with a unit: '10s', '500ms', '2m'. */
@@ -41,7 +43,11 @@ export interface LoadOptions {
   readonly warmup?: number | string;
   /** Requests that a connection has under way at once: 1 to 1,000; default 1. */
   readonly pipelining?: number;
-  /** Status codes that are no error, such as 200, '2xx', '200-299' or '2xx,304'; default '2xx,3xx'. */
+  /** Requests that are sent in turn, instead of the url's path: '/path' or 'METHOD /path'; headers and body hold for each. */
+  readonly urls?: readonly string[];
+  /** A module that makes each request, checks each answer, or both: LoadScript. */
+  readonly script?: string | URL;
+  /** Status codes that are no error, such as 200, '2xx', '200-299' or '2xx,304'; default '2xx,3xx', with a script's check() any. */
   readonly expect?: Expectation;
   /**
    * What must hold of the result, such as 'p99<50ms', 'rate>10k', 'errors<0.1%': its `verdicts` say whether it does. p50 or any
@@ -84,6 +90,13 @@ export interface LoadPlan {
   readonly expected: Uint8Array;
   /** A file:// URL. */
   readonly protocol?: string;
+  /** Requests that are sent in turn; empty: `request` each time. */
+  readonly list: ReadonlyArray<{ readonly bytes: Uint8Array; readonly traits: number }>;
+  /** A file:// URL. */
+  readonly script?: string;
+  /** Whether `expect` was given: it judges beside a script's check(). */
+  readonly isExpected: boolean;
+  readonly base: RequestBase;
 }
 
 /** Every option there is: one that is misspelt would be left out of account. */
@@ -101,6 +114,8 @@ const NAMES: Readonly<Record<keyof LoadOptions | 'signal' | 'onProgress', true>>
   timeout: true,
   warmup: true,
   pipelining: true,
+  urls: true,
+  script: true,
   expect: true,
   require: true,
   stopAfter: true,
@@ -116,6 +131,14 @@ const MAX_PIPELINING = 1000;
 const MAX_RATE = 1e8;
 const MAX_STOP_AFTER = 1_000_000_000;
 const NOTHING = new Uint8Array(0);
+const NO_BASE: RequestBase = {
+  path: '/',
+  authority: '',
+  credentials: undefined,
+  method: undefined,
+  headers: [],
+  body: undefined,
+};
 
 /**
  * Checks the options and fills in the defaults; each is read once.
@@ -125,7 +148,7 @@ const NOTHING = new Uint8Array(0);
 export function planLoad(options: LoadOptions): LoadPlan {
   args.options(options);
   checkNames(options);
-  const { url, body, bodyFile, method, headers, expect, protocol } = options;
+  const { url, body, bodyFile, method, headers, expect, protocol, urls, script } = options;
   const { require: conditions, stopAfter, timeoutsCount } = options;
   const { connections = 10, threads, requests, rate, pipelining = 1, duration, timeout = 5000, warmup = 0 } = options;
   const target = parseTarget(url);
@@ -146,8 +169,8 @@ export function planLoad(options: LoadOptions): LoadPlan {
       stopAfter === undefined ? Number.POSITIVE_INFINITY : args.integer(stopAfter, 'stopAfter', 1, MAX_STOP_AFTER),
     timeoutsCount: flag(timeoutsCount, 'timeoutsCount'),
     ...(target.protocol === 'http'
-      ? httpPart(target, { method, headers, expect, protocol }, payload(body, bodyFile))
-      : tcpPart({ method, headers, expect, protocol }, payload(body, bodyFile))),
+      ? httpPart(target, { method, headers, expect, protocol, urls, script }, payload(body, bodyFile))
+      : tcpPart({ method, headers, expect, protocol, urls, script }, payload(body, bodyFile))),
   };
 }
 
@@ -165,32 +188,51 @@ function defaultDuration(requests: number | undefined): number {
   return requests === undefined ? 10_000 : Number.POSITIVE_INFINITY;
 }
 
-type Part = Pick<LoadPlan, 'method' | 'request' | 'traits' | 'expected' | 'protocol'>;
-type Given = Readonly<{ [K in 'method' | 'headers' | 'expect' | 'protocol']: LoadOptions[K] | undefined }>;
+type Part = Pick<
+  LoadPlan,
+  'method' | 'request' | 'traits' | 'expected' | 'isExpected' | 'protocol' | 'list' | 'script' | 'base'
+>;
+type Given = Readonly<{
+  [K in 'method' | 'headers' | 'expect' | 'protocol' | 'urls' | 'script']: LoadOptions[K] | undefined;
+}>;
 
 function httpPart(target: Target, given: Given, body: string | Uint8Array | undefined): Part {
-  const { method, headers, expect = '2xx,3xx', protocol } = given;
+  const { method, headers, expect, protocol, urls, script } = given;
   if (protocol !== undefined) throw outOfRange('protocol', 'for tcp:// only', protocol);
-  const request = buildRequest(target, {
+  const init = {
     ...(method === undefined ? {} : { method }),
     ...(headers === undefined ? {} : { headers }),
     ...(body === undefined ? {} : { body }),
-  });
+  };
+  const list = urls === undefined ? [] : requestList(urls, target, init);
+  const request = buildRequest(target, init);
+  const methods = list.length === 0 ? [request.method] : [...new Set(list.map(one => one.method))];
   return {
-    method: request.method,
+    method: methods.join(', '),
     request: request.bytes,
     traits: request.traits,
-    expected: expectedStatuses(expect),
+    list: list.map(({ bytes, traits }) => ({ bytes, traits })),
+    expected: expectedStatuses(expect ?? '2xx,3xx'),
+    isExpected: expect !== undefined,
+    ...(script === undefined ? {} : { script: moduleURL(script, 'script') }),
+    base: {
+      path: target.path,
+      authority: target.authority,
+      credentials: target.credentials,
+      method: method === undefined ? undefined : request.method,
+      headers: headerLines(headers ?? {}),
+      body: typeof body === 'string' ? Buffer.from(body) : body,
+    },
   };
 }
 
 function tcpPart(given: Given, body: string | Uint8Array | undefined): Part {
-  for (const name of ['method', 'headers', 'expect'] as const) {
+  for (const name of ['method', 'headers', 'expect', 'urls', 'script'] as const) {
     if (given[name] !== undefined) throw outOfRange(name, 'for http:// only', given[name]);
   }
-  const none = { method: '', traits: 0, expected: new Uint8Array(1000) };
+  const none = { method: '', traits: 0, expected: new Uint8Array(1000), isExpected: false, list: [], base: NO_BASE };
   const request = typeof body === 'string' ? Buffer.from(body) : (body ?? NOTHING);
-  if (given.protocol !== undefined) return { ...none, request, protocol: moduleURL(given.protocol) };
+  if (given.protocol !== undefined) return { ...none, request, protocol: moduleURL(given.protocol, 'protocol') };
   if (request.length === 0)
     throw outOfRange('body', 'what tcp:// sends and expects back (or give a protocol): at least one byte', body);
   return { ...none, request };
@@ -230,9 +272,9 @@ function payload(body: unknown, file: unknown): string | Uint8Array | undefined 
   }
 }
 
-function moduleURL(module: unknown): string {
+function moduleURL(module: unknown, name: string): string {
   if (typeof module !== 'string' && !(module instanceof URL)) {
-    throw invalidType('protocol', 'a path or a file: URL', module);
+    throw invalidType(name, 'a path or a file: URL', module);
   }
   const text = String(module);
   return text.startsWith('file:') ? pathToFileURL(fileURLToPath(text)).href : pathToFileURL(text).href;

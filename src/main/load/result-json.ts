@@ -69,6 +69,8 @@ function settings(json: unknown, name: string): LoadSettings {
     timeout: measure(it.timeout, `${name}.timeout`),
     warmup: measure(it.warmup, `${name}.warmup`),
     timeoutsCount: it.timeoutsCount === true,
+    urls: it.urls === undefined || it.urls === null ? null : count(it.urls, `${name}.urls`),
+    script: it.script === undefined || it.script === null ? null : text(it.script, `${name}.script`),
   };
 }
 

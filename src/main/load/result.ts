@@ -23,6 +23,10 @@ export interface LoadSettings {
   readonly warmup: number;
   /** Whether requests that timed out are among the latencies, with the time that they were waited for. */
   readonly timeoutsCount: boolean;
+  /** How many requests were sent in turn; null: one. */
+  readonly urls: number | null;
+  /** The file of the script; null: none. */
+  readonly script: string | null;
 }
 
 /** What happened when: one number for each interval. The last interval may have been cut short. */

@@ -1,6 +1,8 @@
 /** One load test from beginning to end. */
 import { availableParallelism, hostname } from 'node:os';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { EPOLLET, EPOLLIN } from '../../shared/epoll/flags.js';
 import { EpollError } from '../../shared/errors.js';
 import { close, timerfd } from '../../shared/kernel/sys.js';
@@ -47,6 +49,8 @@ export class Session {
   readonly #onProgress: ((progress: LoadProgress) => void) | undefined;
   readonly #begun = clock();
   #failure: Error | undefined;
+  /** What a script's check() has thrown. */
+  readonly #notes = new Set<string>();
   #timer = -1;
   #stopped: StopReason | null = null;
   #started = 0;
@@ -72,7 +76,10 @@ export class Session {
     const connector = new Connector(plan.target, plan.timeout, opening, address => B.tellAddress(board, address));
     this.#fleet = new Fleet(board, plan.connections, plan.timeout, opening, service, connector, this.#tally);
     this.#before = this.#usage();
-    service.on('message', (parting: B.Parting) => this.#fleet.parted(parting));
+    service.on('message', (parting: B.Parting) => {
+      if (parting.kind === 'note') this.#notes.add(parting.detail);
+      else this.#fleet.parted(parting);
+    });
     service.on('error', (error: Error) => {
       // A handler asked for one more run of a connection that was closed just now.
       const isGone = error instanceof EpollError && (error.code === 'ENOENT' || error.code === 'EBADF');
@@ -279,6 +286,8 @@ export class Session {
         timeout: plan.timeout,
         warmup: plan.warmup,
         timeoutsCount: plan.timeoutsCount,
+        urls: plan.list.length === 0 ? null : plan.list.length,
+        script: plan.script === undefined ? null : basename(fileURLToPath(plan.script)),
       },
       interrupted: this.#stopped === 'interrupted',
       stopped: this.#stopped,
@@ -288,7 +297,7 @@ export class Session {
       bytesSent: tally.sum(B.BYTES_SENT),
       bytesReceived: tally.sum(B.BYTES_RECEIVED),
       statuses: tally.statuses(),
-      errors: { ...tally.errors, status: tally.sum(B.UNEXPECTED) },
+      errors: tally.allErrors(),
       errorDetails: tally.details(),
       series: tally.series,
       threads,
@@ -306,13 +315,16 @@ export class Session {
       warnings: [],
       histogram: tally.histogram().toJSON(),
     });
-    const missed = this.#schedule?.missed(Math.min(times[B.END] ?? 0, this.#ended)) ?? 0;
+    const end = Math.min(times[B.END] ?? 0, this.#ended);
+    // Beyond the number that was asked for nothing was due.
+    const missed = B.isSpent(this.#board) ? 0 : (this.#schedule?.missed(end) ?? 0);
     const facts = {
       missed,
       late: tally.sum(B.LATE),
       connected: this.#started !== this.#begun,
       gaveUp: this.#stopped === 'unreachable',
       pauses: this.#fleet.pauses,
+      thrown: [...this.#notes],
     };
     return { ...result, warnings: warnings(result, facts) };
   }

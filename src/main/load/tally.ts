@@ -85,8 +85,12 @@ export class Tally {
   }
 
   get errorCount(): number {
-    const { connect, reset, timeout, protocol } = this.errors;
-    return connect + reset + timeout + protocol + this.sum(B.UNEXPECTED);
+    return Object.values(this.allErrors()).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Those too that the threads count themselves. */
+  allErrors(): Record<ErrorKind, number> {
+    return { ...this.errors, status: this.sum(B.UNEXPECTED), check: this.sum(B.REFUSED) + this.sum(B.THROWN) };
   }
 
   histogram(): Histogram {
@@ -158,6 +162,8 @@ export class Tally {
     for (const [code, count] of Object.entries(this.statuses())) {
       if (expected[Number(code)] !== 1) all.set(`status ${code}`, count);
     }
+    const checks = { 'check refused the answer': this.sum(B.REFUSED), 'check threw': this.sum(B.THROWN) };
+    for (const [what, count] of Object.entries(checks)) if (count > 0) all.set(what, count);
     return Object.fromEntries([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 }

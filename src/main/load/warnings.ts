@@ -21,9 +21,11 @@ export interface Facts {
   readonly gaveUp: boolean;
   /** Pauses between attempts, made because nothing had ever been answered. */
   readonly pauses: number;
+  /** What a script's check() has thrown, the first of each thread. */
+  readonly thrown: readonly string[];
 }
 
-export function warnings(result: LoadResult, { missed, late, connected, gaveUp, pauses }: Facts): string[] {
+export function warnings(result: LoadResult, { missed, late, connected, gaveUp, pauses, thrown }: Facts): string[] {
   const found: string[] = [];
   if (!connected && !result.interrupted) found.push('No connection could be opened.');
   if (gaveUp) {
@@ -32,6 +34,7 @@ export function warnings(result: LoadResult, { missed, late, connected, gaveUp, 
   }
   const { duration, threads, requests, responses, hosts } = result;
   if (connected && responses === 0 && !result.interrupted) found.push('No request was answered.');
+  for (const message of thrown) found.push(`check() of the script threw: ${message}`);
   if (connected && pauses > 0) {
     found.push(
       `While nothing was ever answered, connections that had failed were opened again after pauses of up to 1 s: ` +

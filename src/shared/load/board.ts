@@ -3,6 +3,7 @@ import { Histogram } from './histogram.js';
 import { ResponseFramer } from './http-response.js';
 import { IdleQueue } from './idle-queue.js';
 import { KEPT_BYTES } from './protocol.js';
+import type { RequestBase } from './request-builder.js';
 import { planSchedule, type SchedulePlan } from './schedule.js';
 
 // ---- times, by clock() ------------------------------------------------------------------------------------
@@ -34,8 +35,11 @@ export const THREAD_ID = 9;
 export const RETRIES = 10;
 /** When a connection was last opened by the thread. */
 export const OPENED = 11;
+/** Answers that a script's check() has refused, and those at which it threw. */
+export const REFUSED = 12;
+export const THROWN = 13;
 /** By status code, 0 to 999. */
-export const STATUSES = 12;
+export const STATUSES = 14;
 const COUNTS = STATUSES + 1000;
 /** Bytes of one thread's part: its counts, then its histogram. */
 const THREAD_BYTES = COUNTS * 8 + Histogram.BYTES;
@@ -75,7 +79,9 @@ export const FROM = 0;
 export const BEGUN_AT = 1;
 export const NUMBER = 2;
 export const TRAITS = 3;
-export const ENTRY = 4;
+/** Bytes of the request, where they are kept. */
+export const LENGTH = 4;
+export const ENTRY = 5;
 
 export { CLOSES, HEAD, IDEMPOTENT } from './traits.js';
 
@@ -108,8 +114,8 @@ export const FIRST_DATA = 2;
 /** What a handler posts of a connection that has ended, where the main thread has something to count or to do. */
 export interface Parting {
   readonly id: number;
-  /** Empty: the server closes, as it said. */
-  readonly kind: '' | 'connect' | 'reset' | 'protocol';
+  /** Empty: the server closes, as it said. A note: what a script's check() has thrown first. */
+  readonly kind: '' | 'note' | 'connect' | 'reset' | 'protocol';
   readonly detail: string;
   /** Requests that will not be answered; of these, the counted ones. */
   readonly lost: number;
@@ -136,6 +142,12 @@ export interface Assignment {
   readonly protocol: 'http' | 'echo' | 'module';
   /** For import(). */
   readonly module: string | undefined;
+  /** A module that makes the requests, checks the answers, or both; and what its setup() gave. */
+  readonly script: string | undefined;
+  readonly scriptData: unknown;
+  readonly base: RequestBase;
+  /** Requests that are sent in turn; empty where `request` is sent each time, or a script makes them. */
+  readonly list: ReadonlyArray<{ readonly bytes: Uint8Array; readonly traits: number }>;
   readonly destination: Destination;
   readonly expected: Uint8Array;
   readonly stride: number;
@@ -153,8 +165,11 @@ export interface Assignment {
   /** Errors so far, and how many of them end the test: Infinity where that is not asked for. */
   readonly faults: Int32Array;
   readonly stopAfter: number;
-  /** Of a module's protocol: bytes that a connection keeps, KEPT_BYTES of what came and as many of what is to go. */
+  /** How many requests have a number. */
+  readonly numbers: BigInt64Array;
+  /** Of a module's protocol or a script: bytes that a connection keeps, `keptBytes` of what came and as many of what is to go. */
   readonly kept: SharedArrayBuffer;
+  readonly keptBytes: number;
   /** Of an open loop. */
   readonly schedule: SchedulePlan | undefined;
   readonly owners: Int32Array;
@@ -179,14 +194,26 @@ export type BoardPlan = Pick<
   | 'module'
   | 'destination'
   | 'expected'
+  | 'script'
+  | 'scriptData'
+  | 'base'
+  | 'list'
 > & { readonly connections: number; readonly rate: number };
+
+/** Memory that is not touched is not there: for few connections it can be plenty. */
+const MOST_KEPT = 4 * 2 ** 30;
+const MOST_KEPT_BYTES = 16 * 2 ** 20;
+
+function keptByScript(connections: number): number {
+  return Math.min(MOST_KEPT_BYTES, Math.floor(MOST_KEPT / 2 / connections / 1024) * 1024);
+}
 
 export function createBoard(plan: BoardPlan): Assignment {
   const { connections, rate, ...rest } = plan;
   const stride = RING + ENTRY * plan.pipelining;
   const times = new Float64Array(new SharedArrayBuffer(TIMES * 8));
   times.fill(Number.POSITIVE_INFINITY);
-  const kept = plan.protocol === 'module' ? connections * 2 * KEPT_BYTES : 0;
+  const keptBytes = plan.protocol === 'module' ? KEPT_BYTES : plan.script === undefined ? 0 : keptByScript(connections);
   const records = new Float64Array(new SharedArrayBuffer(connections * stride * 8));
   for (let at = 0; at < records.length; at += stride) records[at + FD] = -1;
   return {
@@ -201,7 +228,9 @@ export function createBoard(plan: BoardPlan): Assignment {
     address: new Uint8Array(new SharedArrayBuffer(ADDRESS_BYTES)),
     answered: new Int32Array(new SharedArrayBuffer(4)),
     faults: new Int32Array(new SharedArrayBuffer(4)),
-    kept: new SharedArrayBuffer(kept),
+    numbers: new BigInt64Array(new SharedArrayBuffer(8)),
+    kept: new SharedArrayBuffer(connections * 2 * keptBytes),
+    keptBytes,
     schedule: rate > 0 ? planSchedule(rate) : undefined,
     owners: new Int32Array(new SharedArrayBuffer(connections * 4)),
     idle: IdleQueue.create(rate > 0 ? connections : 0),
@@ -225,6 +254,11 @@ export function joinBoard({ begun, counts }: Assignment): number {
   const index = Atomics.add(begun, 0, 1);
   if (index >= counts.byteLength / THREAD_BYTES) throw new Error('too many threads of the load test have died');
   return index;
+}
+
+/** The number of a request that begins now. */
+export function takeNumber({ numbers }: Assignment): number {
+  return Number(Atomics.add(numbers, 0, 1n));
 }
 
 /** Takes one of the requests that may be sent in all; false: there are no more. */

@@ -15,7 +15,7 @@ export interface Framer {
   /** What is wrong, once FAILED. */
   readonly problem: string;
   /** Reads on in chunk[start, end) to the end of a response. */
-  next(words: Float64Array, at: number, chunk: Uint8Array, start: number, end: number): Outcome;
+  next(words: Float64Array, at: number, chunk: Buffer, start: number, end: number): Outcome;
   /** Whether a part of a response has come. */
   isPartial(words: Float64Array, at: number): boolean;
   /** The connection has ended. */

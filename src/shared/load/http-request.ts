@@ -39,7 +39,7 @@ const REPEATABLE = new Set([
 const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 
 /** Methods whose requests say that they have no body (RFC 9110, 8.6). */
-const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+export const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
 /**
  * The request for a target: Host first, then the headers as given, Content-Length where there is a body or one is expected.

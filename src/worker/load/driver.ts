@@ -15,6 +15,7 @@ import type { Framer } from '../../shared/load/framer.js';
 import { COMPLETE, FAILED } from '../../shared/load/http-response.js';
 import { UNEXPECTED_BYTES } from '../../shared/load/problems.js';
 import { Breakage } from './breakage.js';
+import { type Checker, RIGHT } from './checker.js';
 import { Dialer, type Office } from './dialer.js';
 import type { Ledger } from './ledger.js';
 import { OpenLoop } from './open-loop.js';
@@ -31,6 +32,7 @@ export interface DriverParts {
   readonly framer: Framer;
   readonly writer: Writer;
   readonly ledger: Ledger;
+  readonly checker: Checker | undefined;
   readonly office: Office;
   /** Has the handler that is running run again. */
   readonly again: () => void;
@@ -46,6 +48,7 @@ export class Driver {
   readonly #framer: Framer;
   readonly #writer: Writer;
   readonly #ledger: Ledger;
+  readonly #checker: Checker | undefined;
   readonly #breakage: Breakage;
   readonly #dialer: Dialer;
   readonly #again: () => void;
@@ -55,7 +58,7 @@ export class Driver {
   /** When the thread last looked. */
   #now = 0;
 
-  constructor({ board, framer, writer, ledger, office, again }: DriverParts) {
+  constructor({ board, framer, writer, ledger, checker, office, again }: DriverParts) {
     this.#board = board;
     this.#records = board.records;
     this.#times = board.times;
@@ -65,6 +68,7 @@ export class Driver {
     this.#framer = framer;
     this.#writer = writer;
     this.#ledger = ledger;
+    this.#checker = checker;
     this.#dialer = new Dialer(board, ledger.counts, office, at => this.#sendFirst(at));
     this.#breakage = new Breakage(board, ledger, this.#dialer);
     this.#again = again;
@@ -206,7 +210,7 @@ export class Driver {
       return this.#breakage.refused(at);
     }
     const last = (this.#ledger.traits(at) & B.CLOSES) !== 0;
-    this.#ledger.answered(at, this.#now, status, bytes);
+    this.#ledger.answered(at, this.#now, status, bytes, this.#checker?.judge() ?? RIGHT);
     if (early) records[at + B.UNWRITTEN] = unwritten - 1;
     return early || close || last ? this.#part(at) : true;
   }

@@ -1,6 +1,7 @@
 /** Counts what one thread begins and has answered, in shared memory that it alone writes. */
 import * as B from '../../shared/load/board.js';
 import type { Histogram } from '../../shared/load/histogram.js';
+import { type Judgement, REFUSED, RIGHT } from './checker.js';
 import type { Writer } from './writer.js';
 
 export class Ledger {
@@ -56,7 +57,7 @@ export class Ledger {
   }
 
   /** The oldest request that is under way has its response. */
-  answered(at: number, now: number, status: number, bytes: number): void {
+  answered(at: number, now: number, status: number, bytes: number, judgement: Judgement): void {
     const records = this.#records;
     const { counts } = this;
     const oldest = records[at + B.OLDEST] ?? 0;
@@ -73,15 +74,16 @@ export class Ledger {
       counts[B.LAST] = now;
       if (this.#http) {
         counts[B.STATUSES + status] = (counts[B.STATUSES + status] ?? 0) + 1;
-        if (this.#expected[status] !== 1) this.#unexpected(now);
+        if (judgement !== RIGHT) this.#error(judgement === REFUSED ? B.REFUSED : B.THROWN, now);
+        else if (this.#expected[status] !== 1) this.#error(B.UNEXPECTED, now);
       }
     }
     // Last: once all that was begun is answered, the main thread reads the counts.
     counts[B.ANSWERED] = (counts[B.ANSWERED] ?? 0) + 1;
   }
 
-  #unexpected(now: number): void {
-    this.counts[B.UNEXPECTED] = (this.counts[B.UNEXPECTED] ?? 0) + 1;
+  #error(count: number, now: number): void {
+    this.counts[count] = (this.counts[count] ?? 0) + 1;
     B.fault(this.#board, 1, now);
   }
 

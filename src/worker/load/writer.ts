@@ -1,8 +1,10 @@
 /** Writes requests: the same bytes again and again, or those that a protocol's module gives. */
-import { EAGAIN, EINTR } from '../../shared/errors.js';
+import { EAGAIN, EINTR, outOfRange } from '../../shared/errors.js';
 import { write } from '../../shared/kernel/syscalls.js';
 import * as B from '../../shared/load/board.js';
 import { KEPT_BYTES, type LoadProtocol } from '../../shared/load/protocol.js';
+import { RequestBuilder } from '../../shared/load/request-builder.js';
+import type { LoadScript } from '../../shared/load/script.js';
 
 /** Writes what is unwritten of the connection whose record begins at `at`. */
 export interface Writer {
@@ -107,5 +109,107 @@ export class ModuleWriter implements Writer {
   #kept(at: number): Uint8Array {
     const { kept, stride } = this.#board;
     return new Uint8Array(kept, ((at / stride) * 2 + 1) * KEPT_BYTES, KEPT_BYTES);
+  }
+}
+
+/** Writes requests of which each may be another: their bytes are told by their place in the connection's ring. */
+abstract class ManyWriter implements Writer {
+  abstract readonly size: number;
+  protected readonly board: B.Assignment;
+
+  constructor(board: B.Assignment) {
+    this.board = board;
+  }
+
+  abstract prepare(at: number, place: number): number;
+
+  /** The bytes of the request at this place. */
+  protected abstract bytesAt(at: number, place: number): Uint8Array;
+
+  flush(at: number): number {
+    const { records, pipelining } = this.board;
+    const fd = records[at + B.FD] ?? -1;
+    while ((records[at + B.UNWRITTEN] ?? 0) > 0) {
+      const before = (records[at + B.UNDER_WAY] ?? 0) - (records[at + B.UNWRITTEN] ?? 0);
+      const bytes = this.bytesAt(at, ((records[at + B.OLDEST] ?? 0) + before) % pipelining);
+      const written = records[at + B.WRITTEN] ?? 0;
+      const n =
+        written > 0 ? write(fd, bytes.subarray(written), bytes.length - written) : write(fd, bytes, bytes.length);
+      if (n === -EINTR) continue;
+      if (n < 0) return n === -EAGAIN ? 0 : n;
+      const isWhole = written + n === bytes.length;
+      records[at + B.WRITTEN] = isWhole ? 0 : written + n;
+      if (isWhole) records[at + B.UNWRITTEN] = (records[at + B.UNWRITTEN] ?? 0) - 1;
+    }
+    return 0;
+  }
+}
+
+/** The requests of a list, in turn. */
+export class ListWriter extends ManyWriter {
+  size = 0;
+  readonly #list: ReadonlyArray<{ readonly bytes: Buffer; readonly traits: number }>;
+
+  constructor(board: B.Assignment) {
+    super(board);
+    this.#list = board.list.map(({ bytes, traits }) => ({ bytes: Buffer.from(bytes), traits }));
+  }
+
+  prepare(at: number, place: number): number {
+    const index = B.takeNumber(this.board) % this.#list.length;
+    this.board.records[at + B.RING + B.ENTRY * place + B.NUMBER] = index;
+    const request = this.#list[index];
+    this.size = request?.bytes.length ?? 0;
+    return request?.traits ?? 0;
+  }
+
+  protected bytesAt(at: number, place: number): Uint8Array {
+    const request = this.#list[this.board.records[at + B.RING + B.ENTRY * place + B.NUMBER] ?? 0];
+    if (request === undefined) throw new Error('a request that is not in the list');
+    return request.bytes;
+  }
+}
+
+/** The requests that a script makes. They are kept in shared memory: another thread may have to go on, or to send them again. */
+export class ScriptWriter extends ManyWriter {
+  readonly #script: LoadScript;
+  readonly #builder: RequestBuilder;
+  readonly #slot: number;
+
+  constructor(board: B.Assignment, script: LoadScript) {
+    super(board);
+    this.#script = script;
+    this.#builder = new RequestBuilder(board.base);
+    this.#slot = Math.floor(board.keptBytes / board.pipelining);
+  }
+
+  get size(): number {
+    return this.#builder.length;
+  }
+
+  prepare(at: number, place: number): number {
+    const { board } = this;
+    const builder = this.#builder;
+    builder.build(this.#script.request?.(B.takeNumber(board), board.scriptData));
+    if (builder.length > this.#slot) {
+      throw outOfRange(
+        'a request of the script',
+        `at most ${this.#slot} bytes with so many connections`,
+        builder.length,
+      );
+    }
+    new Uint8Array(board.kept, this.#offset(at, place), builder.length).set(builder.bytes.subarray(0, builder.length));
+    board.records[at + B.RING + B.ENTRY * place + B.LENGTH] = builder.length;
+    return builder.traits;
+  }
+
+  protected bytesAt(at: number, place: number): Uint8Array {
+    const { kept, records } = this.board;
+    return new Uint8Array(kept, this.#offset(at, place), records[at + B.RING + B.ENTRY * place + B.LENGTH] ?? 0);
+  }
+
+  #offset(at: number, place: number): number {
+    const { stride, keptBytes } = this.board;
+    return ((at / stride) * 2 + 1) * keptBytes + place * this.#slot;
   }
 }
