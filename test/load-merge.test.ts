@@ -5,7 +5,7 @@ import { mergeResults } from '../dist/main/load/merge.js';
 import { intervalSeconds, type LoadResult, statusClasses } from '../dist/main/load/result.js';
 import { readResult } from '../dist/main/load/result-json.js';
 import { Histogram } from '../dist/shared/load/histogram.js';
-import { sample } from './load-sample.ts';
+import { sample, seriesOf } from './load-sample.ts';
 
 const START = 1_790_000_000_000;
 
@@ -23,7 +23,7 @@ function run(responses: number[], { host = 'a', late = 0, interval = 1000, us = 
     statuses: { 200: total - 1, 503: 1 },
     errors: { connect: 1, reset: 0, timeout: 0, protocol: 0, status: 1, check: 0 },
     errorDetails: { 'connect ECONNREFUSED': 1, [`status ${host}`]: 1 },
-    series: { interval, responses, bytes: responses.map(n => n * 10), errors: responses.map(() => 1) },
+    series: seriesOf({ interval, responses, bytes: responses.map(n => n * 10), errors: responses.map(() => 1) }),
     threads: [{ name: '1', responses: total, bytes: total * 10, busy: 5 }],
     hosts: [
       { host, started: START + late, duration: responses.length * interval, processors: 2, cpuUser: 1, cpuSystem: 1 },
@@ -114,7 +114,7 @@ test('counts, rates, histograms and errors of two that ran together', () => {
     errors: { connect: 2, reset: 0, timeout: 0, protocol: 0, status: 2, check: 0 },
     errorDetails: { 'connect ECONNREFUSED': 2, 'status a': 1, 'status b': 1 },
     errorCount: 4,
-    series: { interval: 1000, responses: [150, 260], bytes: [1500, 2600], errors: [2, 2] },
+    series: seriesOf({ interval: 1000, responses: [150, 260], bytes: [1500, 2600], errors: [2, 2] }),
     settings: { connections: 128, threads: 4, duration: 12_000, requests: null, rate: 0 },
   });
   expect(merged.threads.map(({ name }) => name)).toEqual(['a/1', 'b/1']);

@@ -14,7 +14,7 @@ const coded = (code: string, message = '') =>
   expect.objectContaining({ code, message: expect.stringContaining(message) });
 
 test('the defaults', () => {
-  const { target, request, expected, ...rest } = planLoad({ url });
+  const { target, request, expected, base, ...rest } = planLoad({ url });
   expect(rest).toEqual({
     connections: 10,
     threads: Math.min(availableParallelism(), 10),
@@ -29,6 +29,9 @@ test('the defaults', () => {
     conditions: [],
     stopAfter: Number.POSITIVE_INFINITY,
     timeoutsCount: false,
+    stages: undefined,
+    isExpected: false,
+    list: [],
   });
   expect(Buffer.from(request).toString()).toBe('GET /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n');
   expect(target).toMatchObject({ host: '127.0.0.1', port: 8080 });
@@ -42,7 +45,11 @@ test('a number of requests replaces the default duration, and stands beside one 
 
 test('the plan reaches another thread whole', () => {
   const made = planLoad({ url, body: 'abc', rate: 0.5 });
-  expect(structuredClone(made)).toEqual({ ...made, request: new Uint8Array(made.request) });
+  expect(structuredClone(made)).toEqual({
+    ...made,
+    request: new Uint8Array(made.request),
+    base: { ...made.base, body: new Uint8Array(Buffer.from('abc')) },
+  });
 });
 
 test('no more threads than connections by default', () => {
@@ -166,6 +173,12 @@ const wrong: Array<[options: object, code: string, name: string]> = [
   [{ require: 'rate>5%' }, 'ERR_OUT_OF_RANGE', 'require'],
   [{ require: 'p99<1.1x' }, 'ERR_OUT_OF_RANGE', 'require'],
   [{ require: ['p99<1s', 1] }, 'ERR_INVALID_ARG_TYPE', 'require'],
+  [{ rate: [] }, 'ERR_OUT_OF_RANGE', 'rate'],
+  [{ rate: [{ to: 0, over: 5 }] }, 'ERR_OUT_OF_RANGE', 'rate'],
+  [{ rate: [{ to: -1, over: 5 }] }, 'ERR_OUT_OF_RANGE', 'rate[].to'],
+  [{ rate: [{ to: 5 }] }, 'ERR_INVALID_ARG_TYPE', 'rate[].over'],
+  [{ rate: [{ to: 5, over: '5' }] }, 'ERR_OUT_OF_RANGE', 'rate[].over'],
+  [{ rate: [5] }, 'ERR_INVALID_ARG_TYPE', 'rate'],
   [{ stopAfter: 0 }, 'ERR_OUT_OF_RANGE', 'stopAfter'],
   [{ stopAfter: '5' }, 'ERR_INVALID_ARG_TYPE', 'stopAfter'],
   [{ timeoutsCount: 1 }, 'ERR_INVALID_ARG_TYPE', 'timeoutsCount'],

@@ -11,7 +11,7 @@ import { reportHtml } from '../dist/main/load/report-html.js';
 import { reportText } from '../dist/main/load/report-text.js';
 import { linearTicks, logTicks } from '../dist/main/load/svg.js';
 import { Histogram } from '../dist/shared/load/histogram.js';
-import { measured, sample } from './load-sample.ts';
+import { measured, sample, seriesOf } from './load-sample.ts';
 
 const failing = sample({
   settings: { ...sample().settings, rate: 500 },
@@ -30,7 +30,7 @@ const nothing = sample({
   responses: 0,
   bytesReceived: 0,
   statuses: {},
-  series: { interval: 1000, responses: [], bytes: [], errors: [] },
+  series: seriesOf({ interval: 1000, responses: [], bytes: [], errors: [] }),
   threads: [],
   hosts: [{ ...hostOf(), duration: 0 }],
   errors: { connect: 64, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 },
@@ -72,18 +72,18 @@ test('the table of a run that went wrong', () => {
 });
 
 test('responses are counted by class, and by code where that says more; what happened when is drawn from 0', () => {
-  const series = { interval: 1000, responses: [0, 250, 500], bytes: [1e6, 3e6, 0], errors: [0, 0, 0] };
+  const series = seriesOf({ interval: 1000, responses: [0, 250, 500], bytes: [1e6, 3e6, 0], errors: [0, 0, 0] });
   const hosts = [{ ...hostOf(), duration: 3000 }];
   const text = reportText(sample({ statuses: { 200: 5990, 204: 10, 404: 1 }, series, hosts }));
   expect(text).toMatch(/^Status {4}2xx 6,000 {3}4xx 1\n {10}200 5,990 {3}204 10 {3}404 1\n/m);
   expect(text).toMatch(/^Over time {3}▁▅█ {2}0 to 500 requests\/s\n {12}▃█▁ {2}0 B to 3 MB a second$/m);
-  expect(reportText(sample({ series: { interval: 1000, responses: [5], bytes: [5], errors: [0] } }))).not.toContain(
-    'Over',
-  );
+  expect(
+    reportText(sample({ series: seriesOf({ interval: 1000, responses: [5], bytes: [5], errors: [0] }) })),
+  ).not.toContain('Over');
 });
 
 test('a last sliver of time counts with its neighbour: no rate of a moment, no response and no error left out', () => {
-  const series = { interval: 1000, responses: [500, 500, 20], bytes: [0, 0, 0], errors: [0, 0, 3] };
+  const series = seriesOf({ interval: 1000, responses: [500, 500, 20], bytes: [0, 0, 0], errors: [0, 0, 3] });
   const text = reportText(sample({ series, hosts: [{ ...hostOf(), duration: 2001 }] }));
   expect(text).toMatch(/^Over time {3}██ {2}500 to 519 requests\/s$/m);
 });
@@ -189,7 +189,7 @@ test('nothing in a result becomes part of the page', () => {
 test('hours of measurements make no endless page', () => {
   const responses = Array.from({ length: 36_000 }, (_, i) => 100 + (i % 7));
   const long = sample({
-    series: { interval: 1000, responses, bytes: responses, errors: responses.map(() => 0) },
+    series: seriesOf({ interval: 1000, responses, bytes: responses, errors: responses.map(() => 0) }),
     hosts: [{ ...hostOf(), duration: 36_000_000 }],
   });
   const html = reportHtml(long);

@@ -135,6 +135,8 @@ function tallyFor(threads: number) {
     expected: new Uint8Array(1000),
     connections: 1,
     rate: 0,
+    stages: undefined,
+    warmup: 0,
   });
   const { counts } = countsOf(board, joinBoard(board));
   return { tally: new Tally(board, false), counts };

@@ -51,7 +51,8 @@ Sends requests from a few threads over many connections, and says how fast they 
   -d, --duration <time>    how long to send: 30s, 500ms, 2m (10s)
   -n, --requests <n>       how many to send in all
   -R, --rate <n>           requests a second in all, due at fixed times; latency counts from then.
-                           Without it each connection sends when it is answered
+                           Without it each connection sends when it is answered. 500@10s,5k@30s:
+                           from 0 linearly to 500 in 10 s, then to 5,000 in 30 s (@0s: at once)
   -X, --method <method>    GET, or POST with a body
   -H, --headers <line>     'Name: value'; once for each
   -b, --body <text>        of each request, @file for one from a file; for tcp:// what is sent, and expected back
@@ -99,6 +100,7 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
   const options: LoadOptions = {
     url,
     ...numbers(values),
+    ...(values.rate === undefined ? {} : { rate: parseRate(values.rate) }),
     ...defined({ duration: values.duration, timeout: values.timeout, warmup: values.warmup }),
     ...defined({
       method: values.method,
@@ -135,7 +137,7 @@ function bodyOf(text: string | undefined, file: string | undefined): { body?: st
   return { bodyFile: text === '@-' ? '/dev/stdin' : text.slice(1) };
 }
 
-const NUMBERS = ['connections', 'threads', 'requests', 'rate', 'pipelining', 'stopAfter'] as const;
+const NUMBERS = ['connections', 'threads', 'requests', 'pipelining', 'stopAfter'] as const;
 
 function numbers(values: Partial<Record<string, unknown>>): Partial<Record<(typeof NUMBERS)[number], number>> {
   const found: Partial<Record<(typeof NUMBERS)[number], number>> = {};
@@ -146,6 +148,22 @@ function numbers(values: Partial<Record<string, unknown>>): Partial<Record<(type
     if (Number.isNaN(found[name])) throw outOfRange(`--${dashed(name)}`, 'a number such as 500, 10k or 1.5M', text);
   }
   return found;
+}
+
+/** A number, or the stages of a rate that changes. */
+function parseRate(text: string): NonNullable<LoadOptions['rate']> {
+  const wrong = () => outOfRange('--rate', 'a number such as 500, 10k or 1.5M, or stages such as 500@10s,5k@30s', text);
+  const amount = (number: string): number => {
+    const value = count(number);
+    if (Number.isNaN(value)) throw wrong();
+    return value;
+  };
+  if (!text.includes('@')) return amount(text);
+  return text.split(',').map(stage => {
+    const [to = '', over = '', ...more] = stage.trim().split('@');
+    if (over === '' || more.length > 0) throw wrong();
+    return { to: amount(to), over };
+  });
 }
 
 /** The same object without what is undefined. */

@@ -56,13 +56,19 @@ export function settingsLine({ settings, hosts }: LoadResult): string {
     hosts.length > 1 ? `${hosts.length} machines` : '',
     connections === 1 ? '1 connection' : `${number(connections)} connections`,
     threads === 1 ? '1 thread' : `${number(threads)} threads`,
-    rate > 0 ? `open loop at ${number(rate)} requests/s` : 'closed loop',
+    rate > 0 ? `open loop at ${rates(settings)} requests/s` : 'closed loop',
     pipelining > 1 ? `pipelining ${pipelining}` : '',
     urls === null ? '' : urls === 1 ? '1 request' : `${number(urls)} requests in turn`,
     script === null ? '' : `script ${script}`,
     warmup > 0 ? `after ${time(warmup)} of warm-up` : '',
   ];
   return words.filter(Boolean).join(', ');
+}
+
+/** `500`, or `500 (10 s), 5,000 (30 s)` of a rate that changed. */
+function rates({ rate, stages }: LoadResult['settings']): string {
+  if (stages === null) return number(rate);
+  return stages.map(({ to, over }) => `${number(to)} (${time(over)})`).join(', ');
 }
 
 /** What a reader must know before believing the figures. */

@@ -68,7 +68,21 @@ async function run(
   signal: AbortSignal | undefined,
   onProgress: LoadHooks['onProgress'],
 ): Promise<LoadResult> {
-  const { threads, pipelining, requests, stopAfter, request, traits, list, base, connections, rate, target } = plan;
+  const {
+    threads,
+    pipelining,
+    requests,
+    stopAfter,
+    request,
+    traits,
+    list,
+    base,
+    connections,
+    rate,
+    stages,
+    warmup,
+    target,
+  } = plan;
   // What a check() says of an answer is enough, unless status codes were asked for.
   const isChecked = script?.check !== undefined && !plan.isExpected;
   const board = createBoard({
@@ -88,6 +102,8 @@ async function run(
     expected: isChecked ? new Uint8Array(1000).fill(1) : plan.expected,
     connections,
     rate,
+    stages,
+    warmup,
   });
   const service = await WaitService.start({
     threads,

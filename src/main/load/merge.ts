@@ -1,6 +1,7 @@
 /** Makes one result of several machines' (or of several runs at the same time). */
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import { Histogram } from '../../shared/load/histogram.js';
+import type { Stage } from '../../shared/load/profile.js';
 import {
   completeResult,
   type ErrorKind,
@@ -66,6 +67,7 @@ function mergeSettings(all: readonly LoadSettings[]): LoadSettings {
     duration: all.some(settings => settings.duration === null) ? null : most(settings => settings.duration ?? 0),
     requests: all.some(settings => settings.requests === null) ? null : sum(settings => settings.requests ?? 0),
     rate: all.some(settings => settings.rate === 0) ? 0 : sum(settings => settings.rate),
+    stages: mergeStages(all.map(settings => settings.stages)),
     pipelining: most(settings => settings.pipelining),
     timeout: most(settings => settings.timeout),
     warmup: most(settings => settings.warmup),
@@ -75,6 +77,17 @@ function mergeSettings(all: readonly LoadSettings[]): LoadSettings {
   };
 }
 
+/** The stages of all together, if they all had the same times. */
+function mergeStages(all: ReadonlyArray<readonly Stage[] | null>): readonly Stage[] | null {
+  const [first] = all;
+  if (first === undefined || first === null) return null;
+  const isSame = all.every(
+    stages => stages?.length === first.length && stages.every(({ over }, i) => over === first[i]?.over),
+  );
+  if (!isSame) return null;
+  return first.map(({ over }, i) => ({ to: all.reduce((sum, stages) => sum + (stages?.[i]?.to ?? 0), 0), over }));
+}
+
 /** Each number goes to the interval in which its own began; a finer series is added up to the coarsest. */
 function mergeSeries(results: readonly LoadResult[]): TimeSeries {
   const interval = Math.max(...results.map(result => result.series.interval));
@@ -82,6 +95,12 @@ function mergeSeries(results: readonly LoadResult[]): TimeSeries {
   const responses: number[] = [];
   const bytes: number[] = [];
   const errors: number[] = [];
+  const p50: Array<number | null> = [];
+  const p99: Array<number | null> = [];
+  const raise = (to: Array<number | null>, index: number, value: number | null | undefined) => {
+    while (to.length <= index) to.push(null);
+    if (value !== null && value !== undefined) to[index] = Math.max(to[index] ?? 0, value);
+  };
   const put = (to: number[], index: number, value: number) => {
     while (to.length <= index) to.push(0);
     to[index] = (to[index] ?? 0) + value;
@@ -105,9 +124,11 @@ function mergeSeries(results: readonly LoadResult[]): TimeSeries {
       put(responses, index, series.responses[i] ?? 0);
       put(bytes, index, series.bytes[i] ?? 0);
       put(errors, index, series.errors[i] ?? 0);
+      raise(p50, index, series.p50[i]);
+      raise(p99, index, series.p99[i]);
     }
   }
-  return { interval, responses, bytes, errors };
+  return { interval, responses, bytes, errors, p50, p99 };
 }
 
 function startOf(result: LoadResult): number {

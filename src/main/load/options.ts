@@ -5,6 +5,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as args from '../../shared/arguments.js';
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import { buildRequest, headerLines, type RequestHeaders } from '../../shared/load/http-request.js';
+import type { Stage } from '../../shared/load/profile.js';
 import type { RequestBase } from '../../shared/load/request-builder.js';
 import { parseTarget, type Target } from '../../shared/load/target.js';
 import { parseCondition } from './conditions.js';
@@ -28,8 +29,11 @@ export interface LoadOptions {
    * Requests a second in all, sent when they are due whether or not the server keeps up (an open loop); latency counts from
    * when they were due. With `duration` exactly as many become due as that makes; those that find every connection busy are
    * sent later, even after the end, until `timeout` has passed. Without `rate` each connection sends when it is answered.
+   *
+   * A rate that changes: from 0 linearly `to` each, in the time of `over` (0: at once); the last is kept. Without `duration`
+   * the sum of these times is the test's.
    */
-  readonly rate?: number;
+  readonly rate?: number | ReadonlyArray<{ readonly to: number; readonly over: number | string }>;
   /** Default GET, or POST with a body. */
   readonly method?: string;
   readonly headers?: RequestHeaders;
@@ -71,8 +75,10 @@ export interface LoadPlan {
   readonly duration: number;
   /** Infinity when `duration` alone ends it. */
   readonly requests: number;
-  /** Requests a second; 0 for a closed loop. */
+  /** Requests a second, at the most; 0 for a closed loop. */
   readonly rate: number;
+  /** Of a rate that changes. */
+  readonly stages: readonly Stage[] | undefined;
   /** Empty for tcp://. */
   readonly method: string;
   /** What each request sends: HTTP's whole request, or the payload. */
@@ -152,15 +158,17 @@ export function planLoad(options: LoadOptions): LoadPlan {
   const { require: conditions, stopAfter, timeoutsCount } = options;
   const { connections = 10, threads, requests, rate, pipelining = 1, duration, timeout = 5000, warmup = 0 } = options;
   const target = parseTarget(url);
+  const stages = Array.isArray(rate) ? checkStages(rate) : undefined;
   const open = args.integer(connections, 'connections', 1, MAX_CONNECTIONS);
   const total = requests === undefined ? undefined : args.integer(requests, 'requests', 1, Number.MAX_SAFE_INTEGER);
   return {
     target,
     connections: open,
     threads: threads === undefined ? defaultThreads(open) : args.integer(threads, 'threads', 1, MAX_THREADS),
-    duration: duration === undefined ? defaultDuration(total) : milliseconds(duration, 'duration', 1),
+    duration: duration === undefined ? defaultDuration(total, stages) : milliseconds(duration, 'duration', 1),
     requests: total ?? Number.POSITIVE_INFINITY,
-    rate: rate === undefined ? 0 : checkRate(rate),
+    rate: stages === undefined ? checkRate(rate) : Math.max(...stages.map(({ to }) => to)),
+    stages,
     timeout: milliseconds(timeout, 'timeout', 1),
     warmup: milliseconds(warmup, 'warmup'),
     pipelining: args.integer(pipelining, 'pipelining', 1, MAX_PIPELINING),
@@ -184,7 +192,11 @@ function defaultThreads(connections: number): number {
   return Math.min(availableParallelism(), connections, MAX_THREADS);
 }
 
-function defaultDuration(requests: number | undefined): number {
+function defaultDuration(requests: number | undefined, stages: readonly Stage[] | undefined): number {
+  if (stages !== undefined) {
+    const sum = stages.reduce((total, { over }) => total + over, 0);
+    if (sum >= 1) return sum;
+  }
   return requests === undefined ? 10_000 : Number.POSITIVE_INFINITY;
 }
 
@@ -250,7 +262,21 @@ function flag(value: unknown, name: string): boolean {
   return value;
 }
 
+function checkStages(stages: readonly unknown[]): readonly Stage[] {
+  const checked = stages.map((stage): Stage => {
+    if (typeof stage !== 'object' || stage === null)
+      throw invalidType('rate', 'stages such as { to: 500, over: "10s" }', stage);
+    const to: unknown = Reflect.get(stage, 'to');
+    if (typeof to !== 'number') throw invalidType('rate[].to', 'a number of requests a second', to);
+    if (!(to >= 0 && to <= MAX_RATE)) throw outOfRange('rate[].to', `from 0 to ${MAX_RATE}`, to);
+    return { to, over: milliseconds(Reflect.get(stage, 'over'), 'rate[].over') };
+  });
+  if (!checked.some(({ to }) => to > 0)) throw outOfRange('rate', 'at least one stage whose rate is above 0', stages);
+  return checked;
+}
+
 function checkRate(rate: unknown): number {
+  if (rate === undefined) return 0;
   if (typeof rate !== 'number') throw invalidType('rate', 'a number of requests a second', rate);
   if (!(rate > 0 && rate <= MAX_RATE)) throw outOfRange('rate', `above 0, and at most ${MAX_RATE}`, rate);
   return rate;

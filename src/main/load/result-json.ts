@@ -2,6 +2,7 @@
 import { integer } from '../../shared/arguments.js';
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import { Histogram } from '../../shared/load/histogram.js';
+import type { Stage } from '../../shared/load/profile.js';
 import { parseCondition } from './conditions.js';
 import {
   completeResult,
@@ -65,6 +66,7 @@ function settings(json: unknown, name: string): LoadSettings {
     duration: it.duration === null ? null : measure(it.duration, `${name}.duration`),
     requests: it.requests === null ? null : count(it.requests, `${name}.requests`),
     rate: measure(it.rate, `${name}.rate`),
+    stages: it.stages === undefined || it.stages === null ? null : list(it.stages, `${name}.stages`, stage),
     pipelining: count(it.pipelining, `${name}.pipelining`),
     timeout: measure(it.timeout, `${name}.timeout`),
     warmup: measure(it.warmup, `${name}.warmup`),
@@ -85,6 +87,11 @@ function stopReason(json: unknown, name: string): StopReason | null {
   return found;
 }
 
+function stage(json: unknown, name: string): Stage {
+  const it = fields(json, name);
+  return { to: measure(it.to, `${name}.to`), over: measure(it.over, `${name}.over`) };
+}
+
 function series(json: unknown, name: string): TimeSeries {
   const it = fields(json, name);
   const responses = list(it.responses, `${name}.responses`, count);
@@ -93,7 +100,13 @@ function series(json: unknown, name: string): TimeSeries {
   if (bytes.length !== responses.length || errors.length !== responses.length) {
     throw outOfRange(name, 'three lists of the same length', [responses.length, bytes.length, errors.length]);
   }
-  return { interval: integer(it.interval, `${name}.interval`, 1, 3_600_000), responses, bytes, errors };
+  const none = responses.map(() => null);
+  const p50 = it.p50 === undefined ? none : list(it.p50, `${name}.p50`, measureOrNull);
+  const p99 = it.p99 === undefined ? none : list(it.p99, `${name}.p99`, measureOrNull);
+  if (p50.length !== responses.length || p99.length !== responses.length) {
+    throw outOfRange(name, 'lists of the same length', [responses.length, p50.length, p99.length]);
+  }
+  return { interval: integer(it.interval, `${name}.interval`, 1, 3_600_000), responses, bytes, errors, p50, p99 };
 }
 
 function thread(json: unknown, name: string): ThreadShare {
@@ -147,6 +160,10 @@ function measure(json: unknown, name: string): number {
   if (typeof json !== 'number') throw invalidType(name, 'a number', json);
   if (!(json >= 0 && json < Number.POSITIVE_INFINITY)) throw outOfRange(name, 'at least 0', json);
   return json;
+}
+
+function measureOrNull(json: unknown, name: string): number | null {
+  return json === null ? null : measure(json, name);
 }
 
 function text(json: unknown, name: string): string {

@@ -1,6 +1,7 @@
 /** What a load test has measured, as it is printed, saved and merged. Times are milliseconds unless a name says otherwise. */
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import { Histogram, type HistogramJSON } from '../../shared/load/histogram.js';
+import type { Stage } from '../../shared/load/profile.js';
 import { judge, measureOf, parseCondition, type Verdict } from './conditions.js';
 
 /** What went wrong with a request. */
@@ -16,8 +17,10 @@ export interface LoadSettings {
   readonly duration: number | null;
   /** null: until `duration` had passed. */
   readonly requests: number | null;
-  /** Requests a second; 0 for a closed loop. */
+  /** Requests a second, at the most; 0 for a closed loop. */
   readonly rate: number;
+  /** Of a rate that changed; null: it did not. */
+  readonly stages: readonly Stage[] | null;
   readonly pipelining: number;
   readonly timeout: number;
   readonly warmup: number;
@@ -35,6 +38,9 @@ export interface TimeSeries {
   readonly responses: readonly number[];
   readonly bytes: readonly number[];
   readonly errors: readonly number[];
+  /** Latencies of the interval, in milliseconds; null where nothing was answered. Merged: the highest of the machines'. */
+  readonly p50: ReadonlyArray<number | null>;
+  readonly p99: ReadonlyArray<number | null>;
 }
 
 export interface ThreadShare {

@@ -282,6 +282,7 @@ export class Session {
         duration: finite(plan.duration),
         requests: finite(plan.requests),
         rate: plan.rate,
+        stages: plan.stages ?? null,
         pipelining: plan.pipelining,
         timeout: plan.timeout,
         warmup: plan.warmup,

@@ -1,6 +1,7 @@
 /** Adds up what the threads of a load test count, and counts itself what only the main thread sees. */
 import * as B from '../../shared/load/board.js';
 import { Histogram } from '../../shared/load/histogram.js';
+import { LatencySeries } from './latency-series.js';
 import type { ErrorKind, TimeSeries } from './result.js';
 
 /** A series that has become longer is drawn together, ten intervals to one. */
@@ -23,6 +24,7 @@ export class Tally {
   #interval = FIRST_INTERVAL;
   readonly #series = { responses: [0], bytes: [0], errors: [0] };
   #sampled = 0;
+  readonly #latencies = new LatencySeries();
   readonly #before = { responses: 0, bytes: 0, errors: 0 };
 
   /** Of requests that timed out, if they count. */
@@ -95,9 +97,13 @@ export class Tally {
 
   histogram(): Histogram {
     const all = new Histogram();
-    for (const { histogram } of this.threads) all.add(histogram);
-    if (this.#waited !== undefined) all.add(this.#waited);
+    for (const histogram of this.#histograms()) all.add(histogram);
     return all;
+  }
+
+  #histograms(): Histogram[] {
+    const all = this.threads.map(({ histogram }) => histogram);
+    return this.#waited === undefined ? all : [...all, this.#waited];
   }
 
   /**
@@ -128,11 +134,14 @@ export class Tally {
         put = upTo;
       }
     }
+    // Percentiles cannot be spread: they belong where most of the time since the last sample was.
+    this.#latencies.sample(Math.min(last, Math.floor((from + elapsed) / 2 / this.#interval)), this.#histograms());
     if (last >= LONGEST_SERIES) this.#coarsen();
   }
 
   #coarsen(): void {
     this.#interval *= COARSER;
+    this.#latencies.coarsen(COARSER);
     for (const key of KEYS) {
       const series = this.#series[key];
       const fewer = series.splice(0);
@@ -143,7 +152,13 @@ export class Tally {
   }
 
   get series(): TimeSeries {
-    return { interval: this.#interval, ...this.#series };
+    const { length } = this.#series.responses;
+    return {
+      interval: this.#interval,
+      ...this.#series,
+      p50: this.#latencies.percentiles(0.5, length),
+      p99: this.#latencies.percentiles(0.99, length),
+    };
   }
 
   /** Responses by status code. */

@@ -2,6 +2,7 @@
 import { Histogram } from './histogram.js';
 import { ResponseFramer } from './http-response.js';
 import { IdleQueue } from './idle-queue.js';
+import type { Stage } from './profile.js';
 import { KEPT_BYTES } from './protocol.js';
 import type { RequestBase } from './request-builder.js';
 import { planSchedule, type SchedulePlan } from './schedule.js';
@@ -198,7 +199,12 @@ export type BoardPlan = Pick<
   | 'scriptData'
   | 'base'
   | 'list'
-> & { readonly connections: number; readonly rate: number };
+> & {
+  readonly connections: number;
+  readonly rate: number;
+  readonly stages: readonly Stage[] | undefined;
+  readonly warmup: number;
+};
 
 /** Memory that is not touched is not there: for few connections it can be plenty. */
 const MOST_KEPT = 4 * 2 ** 30;
@@ -209,7 +215,7 @@ function keptByScript(connections: number): number {
 }
 
 export function createBoard(plan: BoardPlan): Assignment {
-  const { connections, rate, ...rest } = plan;
+  const { connections, rate, stages, warmup, ...rest } = plan;
   const stride = RING + ENTRY * plan.pipelining;
   const times = new Float64Array(new SharedArrayBuffer(TIMES * 8));
   times.fill(Number.POSITIVE_INFINITY);
@@ -231,7 +237,7 @@ export function createBoard(plan: BoardPlan): Assignment {
     numbers: new BigInt64Array(new SharedArrayBuffer(8)),
     kept: new SharedArrayBuffer(connections * 2 * keptBytes),
     keptBytes,
-    schedule: rate > 0 ? planSchedule(rate) : undefined,
+    schedule: rate > 0 ? planSchedule(rate, stages, warmup) : undefined,
     owners: new Int32Array(new SharedArrayBuffer(connections * 4)),
     idle: IdleQueue.create(rate > 0 ? connections : 0),
     spare: IdleQueue.create(rate > 0 ? connections : 0),
