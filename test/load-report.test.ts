@@ -159,8 +159,8 @@ test('the page has the figures', () => {
   expect(html).toContain(
     `<td class="n">${timeOrNone(failing.latency.p75)}</td><td class="n">${timeOrNone(failing.latency.p90)}</td>`,
   );
-  // Two intervals with errors, marked in both charts over time.
-  expect(html.match(/class="error"/g)).toHaveLength(4);
+  // Two intervals with errors, marked in two charts over time, each drawn for wide and narrow screens.
+  expect(html.match(/class="error"/g)).toHaveLength(8);
   expect(html).toContain(`p99: ${timeOrNone(failing.latency.p99)}</title>`);
   expect(html).toContain(`max: ${timeOrNone(failing.latency.max)}</title>`);
   expect(reportHtml(sample())).toContain('<p class="none">none</p>');

@@ -3,14 +3,12 @@ import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { outOfRange } from '../../shared/errors.js';
 import type { LoadOptions } from './options.js';
+import { OUTPUT_OPTIONS, type Output, outputOf } from './output.js';
 import { count } from './units.js';
 
 export interface LoadCommand {
   readonly options: LoadOptions;
-  /** Whether the result is printed as JSON. */
-  readonly json: boolean;
-  /** Where the page is written. */
-  readonly report?: string;
+  readonly output: Output;
 }
 
 const OPTIONS = {
@@ -34,8 +32,7 @@ const OPTIONS = {
   'stop-after': { type: 'string' },
   'timeouts-count': { type: 'boolean' },
   protocol: { type: 'string' },
-  json: { type: 'boolean' },
-  report: { type: 'string' },
+  ...OUTPUT_OPTIONS,
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
 
@@ -71,6 +68,8 @@ Sends requests from a few threads over many connections, and says how fast they 
 
       --json               print the result as JSON, with the whole histogram
       --report <file>      write it as a page of HTML
+      --hdr <file>         write the latencies as HdrHistogram's percentile text
+      --csv <file>         write a row for each interval: responses, bytes, errors, p50, p99
   -h, --help
 
 Numbers may end in k or M. Ctrl-C ends it early, and prints what was measured so far. While nothing was ever answered,
@@ -95,7 +94,7 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
   const [url] = positionals;
   if (url === undefined) throw outOfRange('<url>', 'given', url);
   if (positionals.length > 1) throw outOfRange('<url>', 'given once', positionals.join(' '));
-  const { report, json = false, headers, require = [], fail = [] } = values;
+  const { headers, require = [], fail = [] } = values;
   const conditions = [...require, ...fail];
   const options: LoadOptions = {
     url,
@@ -114,7 +113,7 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
     ...(conditions.length === 0 ? {} : { require: conditions }),
     ...(values['timeouts-count'] === undefined ? {} : { timeoutsCount: values['timeouts-count'] }),
   };
-  return { options, json, ...defined({ report }) };
+  return { options, output: outputOf(values) };
 }
 
 /** The name of an option of load() as it is typed on the command line; other words as they are. */

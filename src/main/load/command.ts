@@ -21,8 +21,8 @@ export async function run(argv: string[]): Promise<number> {
     process.stdout.write(LOAD_USAGE);
     return 0;
   }
-  const { options, json, report } = command;
-  if (report !== undefined) checkWritable(report);
+  const { options, output } = command;
+  checkWritable(output);
   const progress = new Progress(process.stderr, painter(process.stderr));
   const controller = new AbortController();
   let begun = false;
@@ -43,7 +43,7 @@ export async function run(argv: string[]): Promise<number> {
       },
     });
     progress.clear();
-    printResult(result, { json, ...(report === undefined ? {} : { report }) });
+    printResult(result, output);
     return exitCode(result);
   } catch (error) {
     progress.clear();

@@ -56,7 +56,7 @@ export function settingsLine({ settings, hosts }: LoadResult): string {
     hosts.length > 1 ? `${hosts.length} machines` : '',
     connections === 1 ? '1 connection' : `${number(connections)} connections`,
     threads === 1 ? '1 thread' : `${number(threads)} threads`,
-    rate > 0 ? `open loop at ${rates(settings)} requests/s` : 'closed loop',
+    rate > 0 ? `open loop at ${ratesOf(settings)} requests/s` : 'closed loop',
     pipelining > 1 ? `pipelining ${pipelining}` : '',
     urls === null ? '' : urls === 1 ? '1 request' : `${number(urls)} requests in turn`,
     script === null ? '' : `script ${script}`,
@@ -66,7 +66,7 @@ export function settingsLine({ settings, hosts }: LoadResult): string {
 }
 
 /** `500`, or `500 (10 s), 5,000 (30 s)` of a rate that changed. */
-function rates({ rate, stages }: LoadResult['settings']): string {
+export function ratesOf({ rate, stages }: LoadResult['settings']): string {
   if (stages === null) return number(rate);
   return stages.map(({ to, over }) => `${number(to)} (${time(over)})`).join(', ');
 }

@@ -46,11 +46,11 @@ function throughput(result: LoadResult, paint: Paint): string {
 
 /** The series as bars of one character, from 0 to the highest. */
 function overTime(result: LoadResult, paint: Paint): string {
-  const slots = slotsOf(result, MOST_BARS);
+  const slots = slotsOf(result, MOST_BARS).filter(({ isAfter }) => !isAfter);
   if (slots.length < 2) return '';
   const line = (values: number[], unit: (value: number) => string): string => {
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const bars = values.map(value => BARS[Math.round((value / Math.max(high, 1e-9)) * (BARS.length - 1))]).join('');
+    const bars = values.map(value => barOf(value, high)).join('');
     return `${paint('cyan', bars)}  ${unit(low)} to ${unit(high)}`;
   };
   const requests = line(
@@ -61,7 +61,21 @@ function overTime(result: LoadResult, paint: Paint): string {
     slots.map(slot => slot.bytes),
     bytes,
   );
-  return `Over time   ${requests} requests/s\n            ${transfer} a second`;
+  const lines = [`Over time   ${requests} requests/s`, `            ${transfer} a second`];
+  for (const name of ['p50', 'p99'] as const) {
+    const values = slots.map(slot => slot[name]);
+    if (values.every(value => value === null)) continue;
+    const known = values.filter(value => value !== null);
+    const bars = values.map(value => (value === null ? ' ' : barOf(value, Math.max(...known)))).join('');
+    lines.push(
+      `            ${paint('cyan', bars)}  ${time(Math.min(...known))} to ${time(Math.max(...known))} ${name}`,
+    );
+  }
+  return lines.join('\n');
+}
+
+function barOf(value: number, high: number): string {
+  return BARS[Math.round((value / Math.max(high, 1e-9)) * (BARS.length - 1))] ?? ' ';
 }
 
 function latency({ latency: it }: LoadResult, paint: Paint): string {
