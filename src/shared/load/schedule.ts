@@ -84,7 +84,7 @@ export class Schedule {
 
   #after(k: number): number {
     const { tick, perTick } = this.#plan;
-    if (this.#profile !== undefined) return tick * Math.ceil(this.#profile.dueAt(k) / tick - 1e-9);
+    if (this.#profile !== undefined) return tick * Math.max(0, Math.ceil(this.#profile.dueAt(k) / tick - 1e-9));
     return tick * Math.floor(k / perTick + 1e-9);
   }
 
