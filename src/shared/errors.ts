@@ -87,11 +87,11 @@ export function invalidState(message: string): CodedError {
   return coded(new Error(message), 'ERR_INVALID_STATE');
 }
 
-/** Not on Linux, or not on a processor that the package knows. */
-export function unavailable(): CodedError {
+/** What this platform, or this build of Node, does not have. @param message default: not on Linux, or not on a processor that the package knows */
+export function unavailable(message?: string): CodedError {
   const here = `${process.platform}-${process.arch}`;
   return coded(
-    new Error(`epoll-pool needs Linux on x64 or arm64; this is ${here}`),
+    new Error(message ?? `epoll-pool needs Linux on x64 or arm64; this is ${here}`),
     'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
   );
 }

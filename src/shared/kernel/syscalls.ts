@@ -10,7 +10,7 @@ import { defineUv, EventLoop, type Uv } from './uv.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
-type Koffi = typeof import('koffi');
+export type Koffi = typeof import('koffi');
 
 /** A handle of the event loop's that watches one fd for reading. */
 export type PollHandle = koffiNode.PollHandle;
@@ -42,7 +42,7 @@ const KCMP_EPOLL_TFD = 7;
 const SIGSET_BYTES = 8;
 const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
 
-type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
+export type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 
 /** All that is called. */
 export interface Libc {
@@ -106,6 +106,11 @@ export function libc(): Libc {
  */
 export function requireLinux(from?: string): void {
   loaded ??= load(from);
+}
+
+/** koffi, as this thread has loaded it: for the other functions that the process has. */
+export function native(): Koffi {
+  return libc().koffi;
 }
 
 /** The file of koffi's native part: a thread that is given it need not look for it, which takes five times as long as loading it. */
@@ -195,12 +200,12 @@ const KEPT_BYTES = 1 << 20;
  * It stays true: V8 does not move what was asked for once, a resizable buffer has its address for good, and whatever was
  * detached, or shrunk away, has a length of 0, for which callers pass another buffer. The view is held meanwhile.
  */
-class Place {
+export class Place {
   #memory: Memory | undefined;
   #address = 0;
 
   /** @param bytes how long the buffer is @returns 0: not known */
-  of(c: Libc, memory: Memory, bytes: number): number {
+  of(c: Pick<Libc, 'addressOf'>, memory: Memory, bytes: number): number {
     if (memory !== this.#memory) {
       this.#memory = bytes > KEPT_BYTES ? undefined : memory;
       this.#address = 0;

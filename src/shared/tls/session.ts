@@ -1,7 +1,7 @@
 /**
  * TLS sessions (an SSL each) on non-blocking sockets, by their address: a plain number, which may stand in shared memory.
  * One thread at a time may use a session; which one may change from call to call. Nothing here throws for what a peer
- * sends, and nothing but the functions that say so allocates.
+ * sends, and nothing in this file allocates.
  *
  * For edge-triggered use: register the socket as IN|OUT once. At any event, go on with what was last refused:
  * - handshake() until DONE;
@@ -12,10 +12,22 @@
  * read() may say WANT_WRITE, and write() WANT_READ (a key update); call the same function again at the next event.
  * After FAILED only freeSession() and lastFailure() are of use.
  *
- * A thread never dies inside a call: worker.terminate() and process.exit() wait for native code to return. What it
- * had read may be lost with it, so such a session cannot go on; freeSession() from any thread, once the thread has ended,
- * frees all of it.
+ * A thread never dies inside a call: worker.terminate() and process.exit() wait for native code to return. What it had read
+ * may be lost with it, so such a session cannot go on; freeSession() in any thread, once the thread has ended, frees all of it.
  */
+import {
+  BIO_CTRL_EOF,
+  type Openssl,
+  openssl,
+  SSL_CTRL_SET_TLSEXT_HOSTNAME,
+  SSL_ERROR_WANT_READ,
+  SSL_ERROR_WANT_WRITE,
+  SSL_ERROR_ZERO_RETURN,
+} from '../kernel/openssl.js';
+import { Place } from '../kernel/syscalls.js';
+import { keepFailure } from './errors.js';
+
+export { lastFailure, type TlsFailure } from './errors.js';
 
 /** handshake(): agreed; the certificate was accepted, if one was asked for. shutdown(): both ends have been told. */
 export const DONE = 1;
@@ -31,80 +43,141 @@ export const FAILED = -3;
 /** The most bytes that one write() takes. */
 export const RECORD_BYTES = 16_384;
 
-/** Why a call said FAILED. */
-export interface TlsFailure {
-  /** The socket's error as a positive errno (ECONNRESET, EPIPE); 0 when the cause is not the socket. */
-  readonly errno: number;
-  /** In OpenSSL's words: 'certificate verify failed: self-signed certificate', 'wrong version number', or errno's name. */
-  readonly reason: string;
-  /** The peer ended the connection during the handshake, without a word. */
-  readonly ended: boolean;
+const filled = new Place();
+const written = new Place();
+
+/**
+ * Readies a thread: its first call of anything here would do so as well, but a thread that is ended meanwhile takes the
+ * process with it, as with requireLinux().
+ *
+ * @throws ERR_FEATURE_UNAVAILABLE_ON_PLATFORM where Node has no OpenSSL that can be called
+ */
+export function requireTls(): void {
+  openssl();
 }
 
 /** A server's end on `fd`, which stays the caller's (never closed here). 0: no memory. @param context its pointer */
-export declare function acceptSession(context: number, fd: number): number;
+export function acceptSession(context: number, fd: number): number {
+  const o = openssl();
+  const ssl = start(o, context, fd);
+  if (ssl !== 0) o.SSL_set_accept_state(ssl);
+  return ssl;
+}
 
 /**
- * A client's end on `fd`, a socket that is connected, or connecting.
+ * A client's end on `fd`, a socket that is connected.
+ *
  * @param servername as TlsContext has it
  * @param resume what takeResumption() gave, or 0
  */
-export declare function connectSession(
+export function connectSession(
   context: number,
   fd: number,
-  servername: Buffer | undefined,
+  servername: Uint8Array | undefined,
   resume: number,
-): number;
+): number {
+  const o = openssl();
+  const ssl = start(o, context, fd);
+  if (ssl === 0) return 0;
+  o.SSL_set_connect_state(ssl);
+  if (servername) o.SSL_ctrl(ssl, SSL_CTRL_SET_TLSEXT_HOSTNAME, 0, servername);
+  if (resume !== 0) o.SSL_set_session(ssl, resume);
+  return ssl;
+}
+
+function start(o: Openssl, context: number, fd: number): number {
+  const ssl = o.SSL_new(context);
+  if (ssl === 0 || o.SSL_set_fd(ssl, fd) === 1) return ssl;
+  o.SSL_free(ssl);
+  return 0;
+}
 
 /** Frees the session, at any time and from any thread; sends nothing, and leaves the socket open. */
-export declare function freeSession(ssl: number): void;
+export function freeSession(ssl: number): void {
+  openssl().SSL_free(ssl);
+}
 
 /** DONE, WANT_READ, WANT_WRITE or FAILED (the peer was sent an alert). */
-export declare function handshake(ssl: number): number;
+export function handshake(ssl: number): number {
+  const o = openssl();
+  o.ERR_clear_error();
+  const result = o.SSL_do_handshake(ssl);
+  if (result === 1) return DONE;
+  const error = o.SSL_get_error(ssl, result);
+  return error === SSL_ERROR_ZERO_RETURN ? failed(o, ssl, error) : outcome(o, ssl, error);
+}
 
-/** How many bytes it gave into `buffer` from `offset` on, END, WANT_READ, WANT_WRITE or FAILED. */
-export declare function read(ssl: number, buffer: Uint8Array, offset: number, length: number): number;
+/** How many bytes it gave into `buffer` from `offset` on, END, WANT_READ, WANT_WRITE or FAILED. @param length above 0 */
+export function read(ssl: number, buffer: Uint8Array, offset: number, length: number): number {
+  const o = openssl();
+  const at = filled.of(o, buffer, buffer.byteLength) || Number(o.addressOf(buffer));
+  o.ERR_clear_error();
+  const bytes = o.SSL_read(ssl, at + offset, length);
+  return bytes > 0 ? bytes : outcome(o, ssl, o.SSL_get_error(ssl, bytes));
+}
 
 /** How many of the bytes it took, at most RECORD_BYTES; WANT_READ, WANT_WRITE or FAILED. A length of 0 takes nothing. */
-export declare function write(ssl: number, buffer: Uint8Array, offset: number, length: number): number;
+export function write(ssl: number, buffer: Uint8Array, offset: number, length: number): number {
+  if (length === 0) return 0;
+  const o = openssl();
+  const at = written.of(o, buffer, buffer.byteLength) || Number(o.addressOf(buffer));
+  o.ERR_clear_error();
+  const bytes = o.SSL_write(ssl, at + offset, length);
+  return bytes > 0 ? bytes : outcome(o, ssl, o.SSL_get_error(ssl, bytes));
+}
 
 /**
  * Sends close_notify: END (sent), DONE (sent, and the peer's has come), WANT_WRITE or FAILED. Only after the handshake, and
- * not after a write() that waits. read() still gives what the peer sends until its end.
+ * not while a write() waits. read() still gives what the peer sends until its end.
  */
-export declare function shutdown(ssl: number): number;
+export function shutdown(ssl: number): number {
+  const o = openssl();
+  o.ERR_clear_error();
+  const result = o.SSL_shutdown(ssl);
+  return result >= 0 ? result : outcome(o, ssl, o.SSL_get_error(ssl, result));
+}
 
 /** Decrypted bytes that read() will give without the socket. */
-export declare function pending(ssl: number): number;
+export function pending(ssl: number): number {
+  return openssl().SSL_pending(ssl);
+}
 
 /** After END of read(): the TCP connection ended without close_notify, so what came may have been cut short. */
-export declare function wasTruncated(ssl: number): boolean;
+export function wasTruncated(ssl: number): boolean {
+  const o = openssl();
+  return o.BIO_ctrl(o.SSL_get_rbio(ssl), BIO_CTRL_EOF, 0, null) === 1;
+}
 
-/** About the last call of this thread that said FAILED. Allocates. */
-export declare function lastFailure(): TlsFailure;
-
-// ---- after the handshake; all of it allocates ----------------------------------------------------------
-
-/** The protocol agreed on by ALPN. */
-export declare function alpnOf(ssl: number): string | undefined;
-/** At a server: the name that the client asked for. */
-export declare function servernameOf(ssl: number): string | undefined;
-/** The peer's certificate in DER. */
-export declare function peerCertificateOf(ssl: number): Buffer | undefined;
-/** What checking the peer's certificate gave: undefined for none to complain of, or OpenSSL's words. */
-export declare function verifyErrorOf(ssl: number): string | undefined;
-/** 'TLSv1.3' */
-export declare function versionOf(ssl: number): string;
-/** 'TLS_AES_256_GCM_SHA384' */
-export declare function cipherOf(ssl: number): string;
-/** Whether it goes on with an earlier session. Does not allocate. */
-export declare function wasResumed(ssl: number): boolean;
-
-// ---- resumption, for clients ---------------------------------------------------------------------------
+/** Whether it goes on with an earlier session. */
+export function wasResumed(ssl: number): boolean {
+  return openssl().SSL_session_reused(ssl) === 1;
+}
 
 /**
  * What a later session with the same server can go on with, for connectSession() in any thread and as often as wished;
  * 0 while there is none. With TLS 1.3 it comes with the first read() after the handshake. freeResumption() must follow.
  */
-export declare function takeResumption(ssl: number): number;
-export declare function freeResumption(resumption: number): void;
+export function takeResumption(ssl: number): number {
+  const o = openssl();
+  const session = o.SSL_get1_session(ssl);
+  if (session === 0 || o.SSL_SESSION_is_resumable(session) === 1) return session;
+  o.SSL_SESSION_free(session);
+  return 0;
+}
+
+export function freeResumption(resumption: number): void {
+  openssl().SSL_SESSION_free(resumption);
+}
+
+/** What a call that gave nothing was for. */
+function outcome(o: Openssl, ssl: number, error: number): number {
+  if (error === SSL_ERROR_WANT_READ) return WANT_READ;
+  if (error === SSL_ERROR_WANT_WRITE) return WANT_WRITE;
+  if (error === SSL_ERROR_ZERO_RETURN) return END;
+  return failed(o, ssl, error);
+}
+
+function failed(o: Openssl, ssl: number, error: number): number {
+  keepFailure(o, ssl, error);
+  return FAILED;
+}
