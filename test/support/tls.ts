@@ -92,9 +92,9 @@ export function connect(context: TlsContext, fd: number, resume = 0): End {
 }
 
 /** A socket of Node's, and the fd at its other end. */
-export function socketAndFd(): { socket: net.Socket; fd: number } {
+export function socketAndFd(options: net.SocketConstructorOpts = {}): { socket: net.Socket; fd: number } {
   const [fd, theirs] = sys.socketpair();
-  const socket = new net.Socket({ fd: theirs });
+  const socket = new net.Socket({ ...options, fd: theirs });
   onTestFinished(() => {
     socket.destroy();
   });
@@ -102,8 +102,11 @@ export function socketAndFd(): { socket: net.Socket; fd: number } {
 }
 
 /** node:tls's client, and the fd that it speaks to. What it cannot agree on is its 'error'. */
-export function nodeClient(options: tls.ConnectionOptions = {}): { client: tls.TLSSocket; fd: number } {
-  const { socket, fd } = socketAndFd();
+export function nodeClient(
+  options: tls.ConnectionOptions = {},
+  below: net.SocketConstructorOpts = {},
+): { client: tls.TLSSocket; fd: number } {
+  const { socket, fd } = socketAndFd(below);
   const client = tls.connect({ socket, rejectUnauthorized: false, servername: 'localhost', ...options });
   client.on('error', () => undefined);
   return { client, fd };

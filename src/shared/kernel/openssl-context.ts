@@ -5,9 +5,12 @@ import { type Call, close, type Koffi, type Memory, native, pipe, read } from '.
 
 export const SSL_CTRL_MODE = 33;
 export const SSL_CTRL_SET_READ_AHEAD = 41;
+export const SSL_CTRL_SET_SESS_CACHE_MODE = 44;
 export const SSL_CTRL_GET_TLSEXT_TICKET_KEYS = 58;
 export const SSL_CTRL_SET_TLSEXT_TICKET_KEYS = 59;
 export const SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB = 72;
+
+export const SSL_SESS_CACHE_OFF = 0;
 
 export const SSL_MODE_ENABLE_PARTIAL_WRITE = 0x1;
 export const SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2;

@@ -103,6 +103,8 @@ export class TlsContext implements Disposable {
     const pointer = take(tls.createSecureContext(given));
     const c = ssl.opensslContext();
     c.SSL_CTX_set_verify(pointer, rejectUnauthorized === false ? ssl.SSL_VERIFY_NONE : ssl.SSL_VERIFY_PEER, 0);
+    // Otherwise OpenSSL takes a session of TLS 1.3 for used up once it was resumed; the servers take them again.
+    c.SSL_CTX_ctrl(pointer, ssl.SSL_CTRL_SET_SESS_CACHE_MODE, ssl.SSL_SESS_CACHE_OFF, null);
     if (protocols) c.SSL_CTX_set_alpn_protos(pointer, protocols, protocols.length);
     const name = (servername || host).replace(/\.$/, '');
     expect(pointer, name);

@@ -20,6 +20,7 @@ import {
   type Openssl,
   openssl,
   SSL_CTRL_SET_TLSEXT_HOSTNAME,
+  SSL_ERROR_SYSCALL,
   SSL_ERROR_WANT_READ,
   SSL_ERROR_WANT_WRITE,
   SSL_ERROR_ZERO_RETURN,
@@ -123,7 +124,7 @@ export function write(ssl: number, buffer: Uint8Array, offset: number, length: n
   const at = written.of(o, buffer, buffer.byteLength) || Number(o.addressOf(buffer));
   o.ERR_clear_error();
   const bytes = o.SSL_write(ssl, at + offset, length);
-  return bytes > 0 ? bytes : outcome(o, ssl, o.SSL_get_error(ssl, bytes));
+  return bytes > 0 ? bytes : unsent(o, ssl, o.SSL_get_error(ssl, bytes));
 }
 
 /**
@@ -134,7 +135,7 @@ export function shutdown(ssl: number): number {
   const o = openssl();
   o.ERR_clear_error();
   const result = o.SSL_shutdown(ssl);
-  return result >= 0 ? result : outcome(o, ssl, o.SSL_get_error(ssl, result));
+  return result >= 0 ? result : unsent(o, ssl, o.SSL_get_error(ssl, result));
 }
 
 /** Decrypted bytes that read() will give without the socket. */
@@ -155,7 +156,8 @@ export function wasResumed(ssl: number): boolean {
 
 /**
  * What a later session with the same server can go on with, for connectSession() in any thread and as often as wished;
- * 0 while there is none. With TLS 1.3 it comes with the first read() after the handshake. freeResumption() must follow.
+ * 0 while there is none: with TLS 1.3 it comes some time after the handshake, with what read() takes, and a resumed session
+ * need not get another (Node's server gives none); the one before is still good then. freeResumption() must follow.
  */
 export function takeResumption(ssl: number): number {
   const o = openssl();
@@ -175,6 +177,11 @@ function outcome(o: Openssl, ssl: number, error: number): number {
   if (error === SSL_ERROR_WANT_WRITE) return WANT_WRITE;
   if (error === SSL_ERROR_ZERO_RETURN) return END;
   return failed(o, ssl, error);
+}
+
+/** The same for what sends: once the peer's end has been seen, OpenSSL calls a socket's failure by that name, too. */
+function unsent(o: Openssl, ssl: number, error: number): number {
+  return outcome(o, ssl, error === SSL_ERROR_ZERO_RETURN ? SSL_ERROR_SYSCALL : error);
 }
 
 function failed(o: Openssl, ssl: number, error: number): number {
