@@ -16,12 +16,19 @@ export class End {
   readonly fd: number;
   readonly #epoll = owned(new Epoll());
   readonly #events = new Events(1);
+  #freed = false;
 
   constructor(ssl: number, fd: number) {
     this.ssl = ssl;
     this.fd = fd;
     this.#epoll.register(fd, { events: EPOLLIN | EPOLLOUT | EPOLLET });
-    onTestFinished(() => session.freeSession(ssl));
+    onTestFinished(() => this.free());
+  }
+
+  /** Now, and not only when the test has finished. */
+  free(): void {
+    if (!this.#freed) session.freeSession(this.ssl);
+    this.#freed = true;
   }
 
   /** What `step` gives once it no longer waits for the socket. */

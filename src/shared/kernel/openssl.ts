@@ -19,6 +19,7 @@ export const SSL_ERROR_SYSCALL = 5;
 export const SSL_ERROR_ZERO_RETURN = 6;
 
 export const SSL_CTRL_SET_TLSEXT_HOSTNAME = 55;
+export const SSL_SENT_AND_RECEIVED_SHUTDOWN = 3;
 
 export const BIO_CTRL_EOF = 2;
 export const X509_V_OK = 0;
@@ -39,6 +40,7 @@ export interface Openssl {
   readonly SSL_read: Call<[ssl: Pointer, buffer: Pointer, length: number]>;
   readonly SSL_write: Call<[ssl: Pointer, buffer: Pointer, length: number]>;
   readonly SSL_shutdown: Call<[ssl: Pointer]>;
+  readonly SSL_set_shutdown: Act<[ssl: Pointer, mode: number]>;
   readonly SSL_pending: Call<[ssl: Pointer]>;
   readonly SSL_get_error: Call<[ssl: Pointer, result: number]>;
   readonly SSL_get_rbio: Call<[ssl: Pointer]>;
@@ -93,6 +95,7 @@ function load(koffi: Koffi): Openssl {
       SSL_read: lib.func('SSL_read', 'int', ['size_t', 'size_t', 'int']),
       SSL_write: lib.func('SSL_write', 'int', ['size_t', 'size_t', 'int']),
       SSL_shutdown: lib.func('SSL_shutdown', 'int', ['size_t']),
+      SSL_set_shutdown: lib.func('SSL_set_shutdown', 'void', ['size_t', 'int']),
       SSL_pending: lib.func('SSL_pending', 'int', ['size_t']),
       SSL_get_error: lib.func('SSL_get_error', 'int', ['size_t', 'int']),
       SSL_get_rbio: lib.func('SSL_get_rbio', 'size_t', ['size_t']),

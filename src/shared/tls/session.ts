@@ -24,6 +24,7 @@ import {
   SSL_ERROR_WANT_READ,
   SSL_ERROR_WANT_WRITE,
   SSL_ERROR_ZERO_RETURN,
+  SSL_SENT_AND_RECEIVED_SHUTDOWN,
 } from '../kernel/openssl.js';
 import { Place } from '../kernel/syscalls.js';
 import { keepFailure } from './errors.js';
@@ -95,7 +96,10 @@ function start(o: Openssl, context: number, fd: number): number {
 
 /** Frees the session, at any time and from any thread; sends nothing, and leaves the socket open. */
 export function freeSession(ssl: number): void {
-  openssl().SSL_free(ssl);
+  const o = openssl();
+  // Otherwise a connection that ends without close_notify takes what it could be resumed with along.
+  o.SSL_set_shutdown(ssl, SSL_SENT_AND_RECEIVED_SHUTDOWN);
+  o.SSL_free(ssl);
 }
 
 /** DONE, WANT_READ, WANT_WRITE or FAILED (the peer was sent an alert). */
