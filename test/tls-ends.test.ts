@@ -129,6 +129,16 @@ test('a peer that speaks TLS out of turn is told so', async () => {
   expect([...(await within(alert))[0]]).toEqual([21, 3, expect.any(Number), 0, 2, 2, 10]);
 });
 
+test.each([
+  [70, 'tlsv1 alert protocol version'],
+  [172, 'alert number 172'],
+])('a peer that refuses with alert %d', async (number, reason) => {
+  const { socket, fd } = socketAndFd();
+  const end = accept(serverContext(ec), fd);
+  socket.write(Buffer.from([21, 3, 1, 0, 2, 2, number]));
+  expect([await end.handshake(), lastFailure().reason]).toEqual([FAILED, reason]);
+});
+
 test('renegotiation is refused', async () => {
   const { client, end } = await established({ maxVersion: 'TLSv1.2' });
   const refused = new Promise<Error>(resolve => client.once('error', resolve));

@@ -42,10 +42,19 @@ export function lastFailure(): TlsFailure {
   return { errno, reason: ended ? 'the peer ended the connection' : words(), ended };
 }
 
+/** The part of an error's code that is not the library's number. */
+const REASON = 0x7f_ffff;
+/** What the peer's alerts are counted from among the reasons. */
+const ALERTS = 1000;
+
+function nameless(reason: number): string {
+  return reason >= ALERTS && reason < ALERTS + 256 ? `alert number ${reason - ALERTS}` : `error ${reason}`;
+}
+
 function words(): string {
   if (code === 0) return errno === 0 ? 'unknown error' : getSystemErrorName(-errno);
   const o = openssl();
-  const reason = o.ERR_reason_error_string(code) ?? `error ${code.toString(16)}`;
+  const reason = o.ERR_reason_error_string(code) ?? nameless(code & REASON);
   return reason === 'certificate verify failed' && verified !== X509_V_OK
     ? `${reason}: ${o.X509_verify_cert_error_string(verified)}`
     : reason;
