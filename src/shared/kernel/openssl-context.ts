@@ -30,6 +30,7 @@ interface OpensslContext {
   readonly SSL_CTX_up_ref: Call<[ctx: Pointer]>;
   readonly SSL_CTX_ctrl: Call<[ctx: Pointer, command: number, number: number, data: Memory | null]>;
   readonly SSL_CTX_callback_ctrl: Call<[ctx: Pointer, command: number, callback: Pointer]>;
+  readonly SSL_CTX_set_tlsext_ticket_key_evp_cb: Call<[ctx: Pointer, callback: Pointer]>;
   readonly SSL_CTX_set_options: Call<[ctx: Pointer, options: number]>;
   readonly SSL_CTX_clear_options: Call<[ctx: Pointer, options: number]>;
   readonly SSL_CTX_set_verify: Act<[ctx: Pointer, mode: number, callback: Pointer]>;
@@ -60,6 +61,10 @@ function load(koffi: Koffi): OpensslContext {
       SSL_CTX_up_ref: lib.func('SSL_CTX_up_ref', 'int', ['size_t']),
       SSL_CTX_ctrl: lib.func('SSL_CTX_ctrl', 'long', ['size_t', 'int', 'long', 'void *']),
       SSL_CTX_callback_ctrl: lib.func('SSL_CTX_callback_ctrl', 'long', ['size_t', 'int', 'size_t']),
+      SSL_CTX_set_tlsext_ticket_key_evp_cb: lib.func('SSL_CTX_set_tlsext_ticket_key_evp_cb', 'int', [
+        'size_t',
+        'size_t',
+      ]),
       SSL_CTX_set_options: lib.func('SSL_CTX_set_options', 'uint64', ['size_t', 'uint64']),
       SSL_CTX_clear_options: lib.func('SSL_CTX_clear_options', 'uint64', ['size_t', 'uint64']),
       SSL_CTX_set_verify: lib.func('SSL_CTX_set_verify', 'void', ['size_t', 'int', 'size_t']),

@@ -165,8 +165,10 @@ function take({ context }: { context: unknown }): number {
   c.SSL_CTX_clear_options(pointer, ssl.SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
   // A peer that ends TCP alone may still be answered; wasTruncated() tells it from one that says close_notify.
   c.SSL_CTX_set_options(pointer, ssl.SSL_OP_NO_RENEGOTIATION | ssl.SSL_OP_IGNORE_UNEXPECTED_EOF);
-  // Node's callback would look into the object that has just been left; OpenSSL has tickets of its own.
+  // Node's callback (the one kind up to 22, the other from 24) would look into the object that has just been left;
+  // OpenSSL has tickets of its own.
   c.SSL_CTX_callback_ctrl(pointer, ssl.SSL_CTRL_SET_TLSEXT_TICKET_KEY_CB, 0);
+  c.SSL_CTX_set_tlsext_ticket_key_evp_cb(pointer, 0);
   return pointer;
 }
 

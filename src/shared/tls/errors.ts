@@ -19,6 +19,9 @@ export interface TlsFailure {
   readonly ended: boolean;
 }
 
+/** Marks a code that is an errno. */
+const ERR_SYSTEM_FLAG = 0x8000_0000;
+
 let error = 0;
 let errno = 0;
 let code = 0;
@@ -32,6 +35,10 @@ export function keepFailure(o: Openssl, ssl: Pointer, sslError: number): void {
   error = sslError;
   errno = sslError === SSL_ERROR_SYSCALL ? o.errno() : 0;
   code = o.ERR_peek_error(); // the first one is the cause
+  if (code >= ERR_SYSTEM_FLAG) {
+    errno = code - ERR_SYSTEM_FLAG; // OpenSSL 3.5 keeps it there, 3.0 does not
+    code = 0;
+  }
   verified = o.SSL_get_verify_result(ssl);
   o.ERR_clear_error();
 }
