@@ -291,3 +291,35 @@ test.skipIf(!glibc)('hundreds of contexts, thousands of sessions, leave no memor
   expect([code, stderr]).toEqual([0, '']);
   expect(Number(stdout)).toBeLessThan(1); // a context is 20 kB and more, a session 2 kB
 });
+
+test('an address where no context lies is seen as that, whatever it is', async () => {
+  const source = `
+    const { isContext } = await import('./dist/shared/kernel/openssl-context.js');
+    const { openssl } = await import('./dist/shared/kernel/openssl.js');
+    const { TlsContext } = await import('./dist/shared/tls/context.js');
+    const { acceptSession } = await import('./dist/shared/tls/session.js');
+    const { pointer } = TlsContext.forServer({});
+    const others = [0, 1, 4096, 2 ** 47 - 8, 2 ** 52, pointer + 4096, acceptSession(pointer, 0), Number(openssl().addressOf(Buffer.alloc(100)))];
+    console.log(isContext(pointer), others.map(isContext).join());
+  `;
+  expect(await run(source)).toMatchObject({ code: 0, stdout: `true ${Array(8).fill(false).join()}\n`, stderr: '' });
+});
+
+test('a Node that keeps its contexts elsewhere is told apart', async () => {
+  const source = `
+    const { TlsContext } = await import('./dist/shared/tls/context.js');
+    const tls = await import('node:tls');
+    const prototype = Object.getPrototypeOf(tls.createSecureContext().context);
+    for (const value of [undefined, null, {}, '[External: 1000]', 5]) {
+      Object.defineProperty(prototype, '_external', { configurable: true, get: () => value });
+      try {
+        TlsContext.forServer({});
+        console.log('taken', value);
+      } catch (error) {
+        console.log(error.code);
+      }
+    }
+  `;
+  const { stdout, code } = await run(source);
+  expect([code, stdout]).toEqual([0, 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM\n'.repeat(5)]);
+});

@@ -5,6 +5,7 @@ import { Duplex } from 'node:stream';
 import { type ConnectionOptions, connect as nodeConnect } from 'node:tls';
 import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
+import { openssl } from '../dist/shared/kernel/openssl.js';
 import {
   DONE,
   END,
@@ -14,6 +15,7 @@ import {
   read,
   shutdown,
   WANT_READ,
+  WANT_WRITE,
   wasTruncated,
   write,
 } from '../dist/shared/tls/session.js';
@@ -158,4 +160,26 @@ test.each(versions)('%s: a socket that fails after the peer has said that it end
   await within(once(client, 'close'));
   expect([write(end.ssl, buffer, 0, 100), lastFailure().reason]).toEqual([FAILED, 'EPIPE']);
   expect(shutdown(end.ssl)).toBe(FAILED);
+});
+
+test("errors that others left in the thread's queue are not this call's, and none is left there", async () => {
+  const { end } = await established();
+  const o = openssl();
+  const { socket, fd } = socketAndFd();
+  const other = accept(serverContext(ec), fd);
+  const soil = () => {
+    o.SSL_shutdown(other.ssl); // too early: an error
+    expect(o.ERR_peek_error()).toBeGreaterThan(0);
+  };
+  soil();
+  expect(read(end.ssl, buffer, 0, 100)).toBe(WANT_READ);
+  soil();
+  let result = 1;
+  while (result > 0) result = write(end.ssl, buffer, 0, 100);
+  expect(result).toBe(WANT_WRITE);
+  soil();
+  expect(handshake(other.ssl)).toBe(WANT_READ);
+  socket.write('GET / HTTP/1.1\r\n\r\n');
+  expect(await other.handshake()).toBe(FAILED);
+  expect([lastFailure().reason, o.ERR_peek_error()]).toEqual(['http request', 0]);
 });

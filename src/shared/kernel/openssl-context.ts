@@ -17,7 +17,6 @@ export const SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER = 0x2;
 export const SSL_MODE_RELEASE_BUFFERS = 0x10;
 
 export const SSL_OP_IGNORE_UNEXPECTED_EOF = 0x80;
-export const SSL_OP_ALLOW_CLIENT_RENEGOTIATION = 0x100;
 export const SSL_OP_NO_RENEGOTIATION = 0x4000_0000;
 
 export const SSL_VERIFY_NONE = 0;
@@ -32,7 +31,6 @@ interface OpensslContext {
   readonly SSL_CTX_callback_ctrl: Call<[ctx: Pointer, command: number, callback: Pointer]>;
   readonly SSL_CTX_set_tlsext_ticket_key_evp_cb: Call<[ctx: Pointer, callback: Pointer]>;
   readonly SSL_CTX_set_options: Call<[ctx: Pointer, options: number]>;
-  readonly SSL_CTX_clear_options: Call<[ctx: Pointer, options: number]>;
   readonly SSL_CTX_set_verify: Act<[ctx: Pointer, mode: number, callback: Pointer]>;
   readonly SSL_CTX_set_alpn_protos: Call<[ctx: Pointer, protocols: Memory, length: number]>;
   readonly SSL_CTX_set_alpn_select_cb: Act<[ctx: Pointer, callback: Pointer, argument: Pointer]>;
@@ -66,7 +64,6 @@ function load(koffi: Koffi): OpensslContext {
         'size_t',
       ]),
       SSL_CTX_set_options: lib.func('SSL_CTX_set_options', 'uint64', ['size_t', 'uint64']),
-      SSL_CTX_clear_options: lib.func('SSL_CTX_clear_options', 'uint64', ['size_t', 'uint64']),
       SSL_CTX_set_verify: lib.func('SSL_CTX_set_verify', 'void', ['size_t', 'int', 'size_t']),
       SSL_CTX_set_alpn_protos: lib.func('SSL_CTX_set_alpn_protos', 'int', ['size_t', 'void *', 'uint']),
       SSL_CTX_set_alpn_select_cb: lib.func('SSL_CTX_set_alpn_select_cb', 'void', ['size_t', 'size_t', 'size_t']),

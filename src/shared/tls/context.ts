@@ -162,7 +162,6 @@ function take({ context }: { context: unknown }): number {
   c.SSL_CTX_ctrl(pointer, ssl.SSL_CTRL_MODE, MODE, null);
   // One read(2) for a record's head and its body, and for several small ones.
   c.SSL_CTX_ctrl(pointer, ssl.SSL_CTRL_SET_READ_AHEAD, 1, null);
-  c.SSL_CTX_clear_options(pointer, ssl.SSL_OP_ALLOW_CLIENT_RENEGOTIATION);
   // A peer that ends TCP alone may still be answered; wasTruncated() tells it from one that says close_notify.
   c.SSL_CTX_set_options(pointer, ssl.SSL_OP_NO_RENEGOTIATION | ssl.SSL_OP_IGNORE_UNEXPECTED_EOF);
   // Node's callback (the one kind up to 22, the other from 24) would look into the object that has just been left;
