@@ -297,21 +297,19 @@ test('an address where no context lies is seen as that, whatever it is', async (
     const { isContext } = await import('./dist/shared/kernel/openssl-context.js');
     const { openssl } = await import('./dist/shared/kernel/openssl.js');
     const { TlsContext } = await import('./dist/shared/tls/context.js');
-    const { acceptSession } = await import('./dist/shared/tls/session.js');
     const { pointer } = TlsContext.forServer({});
-    const others = [0, 1, 4096, 2 ** 47 - 8, 2 ** 52, pointer + 4096, acceptSession(pointer, 0), Number(openssl().addressOf(Buffer.alloc(100)))];
+    const others = [0, 1, 4096, 2 ** 47 - 8, 2 ** 52, pointer + 4096, Number(openssl().addressOf(Buffer.alloc(100)))];
     console.log(isContext(pointer), others.map(isContext).join());
   `;
-  expect(await run(source)).toMatchObject({ code: 0, stdout: `true ${Array(8).fill(false).join()}\n`, stderr: '' });
+  expect(await run(source)).toMatchObject({ code: 0, stdout: `true ${Array(7).fill(false).join()}\n`, stderr: '' });
 });
 
 test('a Node that keeps its contexts elsewhere is told apart', async () => {
   const source = `
     const { TlsContext } = await import('./dist/shared/tls/context.js');
-    const tls = await import('node:tls');
-    const prototype = Object.getPrototypeOf(tls.createSecureContext().context);
+    const tls = (await import('node:tls')).default;
     for (const value of [undefined, null, {}, '[External: 1000]', 5]) {
-      Object.defineProperty(prototype, '_external', { configurable: true, get: () => value });
+      tls.createSecureContext = () => ({ context: { _external: value } });
       try {
         TlsContext.forServer({});
         console.log('taken', value);
