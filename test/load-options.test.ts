@@ -29,6 +29,8 @@ test('the defaults', () => {
     conditions: [],
     stopAfter: Number.POSITIVE_INFINITY,
     timeoutsCount: false,
+    tls: undefined,
+    resume: false,
     stages: undefined,
     isExpected: false,
     list: [],
@@ -197,8 +199,8 @@ test('refuses options that are none', () => {
 });
 
 test.each<[url: string, message: string]>([
-  ['https://h/', 'not supported'],
-  ['HTTPS://h/', 'not supported'],
+  ['https://', 'address'],
+  ['https://h:0/', 'port'],
   ['http://', 'address'],
   ['http://h:0/', 'port'],
   ['http://h:99999/', 'address'],
@@ -242,7 +244,9 @@ test('the command line has every option by the same name', () => {
       '--expect',
       '2xx',
     ],
-    ...['--protocol', 'p.js', '--body-file', 'f', '--json', '--report', 'r.html', url],
+    ...['--protocol', 'p.js', '--body-file', 'f', '--json', '--report', 'r.html', '--hdr', 'h', '--csv', 'c'],
+    ...['--require', 'p99<1s', '--fail', 'rate>1', '--stop-after', '1k', '--timeouts-count', '--script', 's.js'],
+    ...['-k', '--servername', 'n', '--resume', url],
   ]);
   expect(command).toEqual({
     options: {
@@ -261,11 +265,38 @@ test('the command line has every option by the same name', () => {
       warmup: '2s',
       expect: '2xx',
       protocol: 'p.js',
+      require: ['p99<1s', 'rate>1'],
+      stopAfter: 1000,
+      timeoutsCount: true,
+      script: 's.js',
+      tls: { rejectUnauthorized: false, servername: 'n' },
+      resume: true,
     },
-    json: true,
-    report: 'r.html',
+    output: { json: true, report: 'r.html', hdr: 'h', csv: 'c' },
   });
-  expect(parseLoadCommand([url])).toEqual({ options: { url }, json: false });
+  expect(parseLoadCommand([url])).toEqual({ options: { url }, output: { json: false } });
+});
+
+test.each([
+  ['@body.txt', { bodyFile: 'body.txt' }],
+  ['@-', { bodyFile: '/dev/stdin' }],
+  ['@@name', { body: '@name' }],
+  ['a@b', { body: 'a@b' }],
+])('-b %s', (text, options) => {
+  expect(parseLoadCommand(['-b', text, url])?.options).toEqual({ url, ...options });
+});
+
+test('https:// has port 443 and TLS, over a unix socket too', () => {
+  expect(parseTarget('HTTPS://h/x?y')).toMatchObject({
+    tls: true,
+    protocol: 'http',
+    port: 443,
+    authority: 'h',
+    path: '/x?y',
+  });
+  expect(parseTarget('https://h:8443')).toMatchObject({ tls: true, port: 8443, authority: 'h:8443' });
+  expect(parseTarget('https://unix:/a.sock:/x')).toMatchObject({ tls: true, socketPath: '/a.sock', path: '/x' });
+  expect(parseTarget('http://h/')).toMatchObject({ tls: false, port: 80 });
 });
 
 test('help names every option', () => {

@@ -63,6 +63,7 @@ export function measured(changes: Partial<Measurement> = {}): Measurement {
     conditions: [],
     warnings: [],
     histogram: histogram.toJSON(),
+    tls: null,
     ...changes,
   };
 }

@@ -130,6 +130,7 @@ function tallyFor(threads: number) {
     list: [],
     base: { path: '/', authority: '', credentials: undefined, method: undefined, headers: [], body: undefined },
     script: undefined,
+    tls: undefined,
     scriptData: undefined,
     stopAfter: Number.POSITIVE_INFINITY,
     expected: new Uint8Array(1000),

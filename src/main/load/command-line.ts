@@ -32,6 +32,12 @@ const OPTIONS = {
   'stop-after': { type: 'string' },
   'timeouts-count': { type: 'boolean' },
   protocol: { type: 'string' },
+  insecure: { type: 'boolean', short: 'k' },
+  cacert: { type: 'string' },
+  cert: { type: 'string' },
+  key: { type: 'string' },
+  servername: { type: 'string' },
+  resume: { type: 'boolean' },
   ...OUTPUT_OPTIONS,
   help: { type: 'boolean', short: 'h' },
 } as const satisfies ParseArgsConfig['options'];
@@ -40,7 +46,7 @@ export const LOAD_USAGE = `Usage: epoll-pool load [options] <url>
 
 Sends requests from a few threads over many connections, and says how fast they were answered.
 
-  <url>                    http://host:port/path    tcp://host:port
+  <url>                    http://host:port/path    https://host:port/path    tcp://host:port
                            http://unix:/path/of.sock:/path    tcp://unix:/path/of.sock
 
   -c, --connections <n>    open at the same time (10)
@@ -65,6 +71,12 @@ Sends requests from a few threads over many connections, and says how fast they 
                            min, mean, max, rate, errors; once for each). --fail is the same
       --stop-after <n>     errors end the test
       --protocol <module>  for tcp://: says what is sent and where an answer ends
+
+  -k, --insecure           https:// with any certificate
+      --cacert <file>      trust these authorities (PEM), instead of Node's
+      --cert, --key <file> the client's own certificate and its key
+      --servername <name>  to ask for, and to be in the certificate (the host)
+      --resume             TLS sessions, instead of a whole handshake for each connection
 
       --json               print the result as JSON, with the whole histogram
       --report <file>      write it as a page of HTML
@@ -111,6 +123,7 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
     ...(headers === undefined ? {} : { headers: parseHeaders(headers) }),
     ...(values.urls === undefined ? {} : { urls: readFileSync(values.urls, 'utf8').split(/\r?\n/) }),
     ...(conditions.length === 0 ? {} : { require: conditions }),
+    ...tlsOf(values),
     ...(values['timeouts-count'] === undefined ? {} : { timeoutsCount: values['timeouts-count'] }),
   };
   return { options, output: outputOf(values) };
@@ -119,6 +132,8 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
 /** The name of an option of load() as it is typed on the command line; other words as they are. */
 export function asTyped(name: string): string {
   if (name === 'url') return '<url>';
+  if (name === 'tls.ca') return '--cacert';
+  if (name.startsWith('rate')) return '--rate';
   const typed = dashed(name);
   return Object.hasOwn(OPTIONS, typed) ? `--${typed}` : name;
 }
@@ -147,6 +162,26 @@ function numbers(values: Partial<Record<string, unknown>>): Partial<Record<(type
     if (Number.isNaN(found[name])) throw outOfRange(`--${dashed(name)}`, 'a number such as 500, 10k or 1.5M', text);
   }
   return found;
+}
+
+/** By node:tls's names. */
+function tlsOf(values: {
+  insecure?: boolean;
+  cacert?: string;
+  cert?: string;
+  key?: string;
+  servername?: string;
+  resume?: boolean;
+}): Pick<LoadOptions, 'tls' | 'resume'> {
+  const { insecure, cacert, cert, key, servername, resume } = values;
+  const tls = {
+    ...(insecure === undefined ? {} : { rejectUnauthorized: !insecure }),
+    ...(cacert === undefined ? {} : { ca: readFileSync(cacert) }),
+    ...(cert === undefined ? {} : { cert: readFileSync(cert) }),
+    ...(key === undefined ? {} : { key: readFileSync(key) }),
+    ...(servername === undefined ? {} : { servername }),
+  };
+  return { ...(Object.keys(tls).length === 0 ? {} : { tls }), ...(resume === undefined ? {} : { resume }) };
 }
 
 /** A number, or the stages of a rate that changes. */

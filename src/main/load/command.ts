@@ -69,9 +69,10 @@ function checked(argv: string[]): LoadCommand | undefined {
 /** What is wrong with an option is wrong usage; so is a file that cannot be read. */
 function asUsage(error: unknown): unknown {
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
-  const usage = /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ENOENT$|EACCES$|EISDIR$)/;
+  const usage =
+    /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ERR_OSSL_|ERR_TLS_|ERR_CRYPTO_|ENOENT$|EACCES$|EISDIR$)/;
   return error instanceof Error && usage.test(String(code))
-    ? new UsageError(error.message.replace(/^\w+(?= must be )/, asTyped))
+    ? new UsageError(error.message.replace(/^[\w.[\]]+(?= must be )/, asTyped))
     : error;
 }
 

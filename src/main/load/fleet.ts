@@ -3,6 +3,7 @@
  * are overdue, and opened again after failures. What ends in good order the threads open again themselves.
  */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../shared/epoll/flags.js';
 import { EpollError } from '../../shared/errors.js';
 import { close } from '../../shared/kernel/sys.js';
@@ -11,6 +12,7 @@ import { clock } from '../../shared/load/clock.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
 import { release, seize } from '../../shared/load/owner.js';
 import { Schedule } from '../../shared/load/schedule.js';
+import { freeSession } from '../../shared/tls/session.js';
 import type { WaitService } from '../service/service.js';
 import { type Connector, codeOf } from './connector.js';
 import type { ErrorKind } from './result.js';
@@ -25,6 +27,8 @@ const LONGEST_AFTER_ANSWERS = 100;
 const PATIENCE = 1000;
 /** How long a thread waits for the server's end of a connection that it has ended. */
 const LEAVE = 50;
+/** How often it is looked whether TLS has been agreed on. */
+const LOOK = 2;
 
 interface Connection {
   readonly id: number;
@@ -33,6 +37,8 @@ interface Connection {
   closing: boolean;
   /** Attempts in a row, and connections in a row that answered nothing. */
   failures: number;
+  /** How often it was handed back to the main thread. */
+  returns: number;
 }
 
 export class Fleet {
@@ -79,6 +85,7 @@ export class Fleet {
       at: id * board.stride,
       closing: false,
       failures: 0,
+      returns: 0,
     }));
   }
 
@@ -98,7 +105,12 @@ export class Fleet {
   async start(): Promise<void> {
     this.#started = true;
     const open = this.#all.filter(({ at }) => (this.#records[at + B.FD] ?? -1) >= 0);
-    await Promise.all(open.map(connection => this.#register(connection)));
+    if (this.#board.tls === undefined) {
+      await Promise.all(open.map(connection => this.#register(connection)));
+    } else if (this.#board.schedule === undefined) {
+      // They are with the threads already, and one more event sets them going.
+      await Promise.all(open.map(connection => this.#nudge(connection)));
+    }
   }
 
   async #attempt(connection: Connection): Promise<boolean> {
@@ -115,11 +127,18 @@ export class Fleet {
       records[at + B.SERVED] = 0;
       records[at + B.EARLY] = this.#started ? 0 : 1;
       records[at + B.SINCE] = clock();
-      records[at + B.STATE] = B.OPEN;
-      this.open++;
-      this.lastOpened = clock();
-      this.failedSince = 0;
-      if (this.#started) void this.#register(connection);
+      if (this.#board.tls === undefined) {
+        records[at + B.STATE] = B.OPEN;
+        this.open++;
+        this.lastOpened = clock();
+        this.failedSince = 0;
+        if (this.#started) void this.#register(connection);
+      } else {
+        // The threads agree on TLS, before the test begins; what goes wrong they tell.
+        records[at + B.STATE] = B.CONNECTING;
+        await this.#register(connection);
+        await this.#agreed(connection);
+      }
       return true;
     } catch (error) {
       if (this.#ended) return true;
@@ -129,6 +148,17 @@ export class Fleet {
       else this.#refused('connect', `connect ${codeOf(error)}`);
       return false;
     }
+  }
+
+  /** Resolves once a thread has agreed on TLS with the server, or has failed to. */
+  async #agreed(connection: Connection): Promise<void> {
+    const isOpen = () => this.#records[connection.at + B.STATE] === B.OPEN;
+    const { returns } = connection;
+    while (!this.#ended && !isOpen() && connection.returns === returns) await sleep(LOOK);
+    if (!isOpen()) return;
+    this.open++;
+    this.lastOpened = clock();
+    this.failedSince = 0;
   }
 
   #counted = 0;
@@ -196,6 +226,16 @@ export class Fleet {
     return now < (times[B.END] ?? 0) || (now < (times[B.DEADLINE] ?? 0) && (this.#schedule?.left ?? 0) > 0);
   }
 
+  async #nudge({ id, at }: Connection): Promise<void> {
+    const fd = this.#records[at + B.FD] ?? -1;
+    try {
+      await this.#service.modify(fd, { events: EVENTS, data: id + B.FIRST_DATA });
+    } catch (error) {
+      // It has ended meanwhile; a thread or parted() sees to it.
+      if (!(error instanceof EpollError)) throw error;
+    }
+  }
+
   async #register({ id, at }: Connection): Promise<void> {
     const fd = this.#records[at + B.FD] ?? -1;
     try {
@@ -214,6 +254,7 @@ export class Fleet {
     else if (kind !== '') this.#tally.fail(kind, detail, lost, counted, clock());
     const connection = this.#all[id];
     if (connection === undefined || todo === B.NOTHING) return;
+    connection.returns++;
     const failed = kind !== '' || todo === B.TO_OPEN;
     if (todo === B.TO_OPEN) this.#retry(connection, failed);
     else void this.#replace(connection, failed);
@@ -242,7 +283,8 @@ export class Fleet {
     const records = this.#records;
     const state = records[at + B.STATE];
     if (state === B.LEAVING) return now - (records[at + B.SINCE] ?? now) > LEAVE;
-    if (state === B.CONNECTING && now - (records[at + B.SINCE] ?? now) > this.#timeout) return true;
+    if ((state === B.CONNECTING || state === B.SHAKING) && now - (records[at + B.SINCE] ?? now) > this.#timeout)
+      return true;
     if (records[at + B.UNDER_WAY] === 0) return false;
     const begun = records[at + B.RING + B.ENTRY * (records[at + B.OLDEST] ?? 0) + B.BEGUN_AT] ?? now;
     return now - begun > this.#timeout;
@@ -260,10 +302,10 @@ export class Fleet {
       return this.#retry(connection, false);
     }
     if (this.#isOverdue(connection, clock())) {
-      this.failedSince += state === B.CONNECTING ? 1 : 0;
+      this.failedSince += state === B.CONNECTING || state === B.SHAKING ? 1 : 0;
       if (records[at + B.UNDER_WAY] === 0) this.#refused('connect', 'connect ETIMEDOUT');
       else this.#giveUp(connection);
-    } else if (state === B.OPEN || state === B.CONNECTING) {
+    } else if (state === B.OPEN || state === B.CONNECTING || state === B.SHAKING) {
       // Its answer came at the last moment.
       records[at + B.DOOMED] = 0;
       connection.closing = false;
@@ -316,9 +358,11 @@ export class Fleet {
   }
 
   #closeAlone(connection: Connection): void {
+    connection.returns++;
     const records = this.#records;
     const { at } = connection;
     const fd = records[at + B.FD] ?? -1;
+    this.#freeSession(at);
     records[at + B.STATE] = B.CLOSED;
     records[at + B.FD] = -1;
     records[at + B.UNWRITTEN] = records[at + B.UNDER_WAY] ?? 0;
@@ -329,6 +373,12 @@ export class Fleet {
     this.#letGo(connection);
     // After the end, close() has done it.
     if (!this.#ended && fd >= 0) close(fd);
+  }
+
+  #freeSession(at: number): void {
+    const ssl = this.#records[at + B.SESSION] ?? 0;
+    this.#records[at + B.SESSION] = 0;
+    if (ssl !== 0) freeSession(ssl);
   }
 
   /** No connection is opened any more. */
@@ -342,6 +392,7 @@ export class Fleet {
   close(): void {
     for (const { at } of this.#all) {
       const fd = this.#records[at + B.FD] ?? -1;
+      this.#freeSession(at);
       if (fd >= 0) close(fd);
       this.#records[at + B.FD] = -1;
     }

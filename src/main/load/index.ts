@@ -3,6 +3,8 @@ import * as args from '../../shared/arguments.js';
 import { aborted, invalidType, outOfRange } from '../../shared/errors.js';
 import { createBoard, STATE_BYTES } from '../../shared/load/board.js';
 import { asScript, type LoadScript } from '../../shared/load/script.js';
+import { TlsContext } from '../../shared/tls/context.js';
+import { freeResumption } from '../../shared/tls/session.js';
 import { WaitService } from '../service/service.js';
 import { checkLimits } from './limits.js';
 import { type LoadOptions, type LoadPlan, planLoad } from './options.js';
@@ -83,6 +85,7 @@ async function run(
     warmup,
     target,
   } = plan;
+  const context = plan.tls && TlsContext.forClient(plan.tls, target.host || 'localhost');
   // What a check() says of an answer is enough, unless status codes were asked for.
   const isChecked = script?.check !== undefined && !plan.isExpected;
   const board = createBoard({
@@ -98,6 +101,13 @@ async function run(
     scriptData: data,
     protocol: protocolOf(plan),
     module: plan.protocol,
+    tls: context && {
+      context: context.pointer,
+      servername: context.servername,
+      resumes: plan.resume,
+      resumption: new Float64Array(new SharedArrayBuffer(8)),
+      taken: new Int32Array(new SharedArrayBuffer(4)),
+    },
     destination: { port: target.port, path: target.socketPath },
     expected: isChecked ? new Uint8Array(1000).fill(1) : plan.expected,
     connections,
@@ -105,15 +115,21 @@ async function run(
     stages,
     warmup,
   });
-  const service = await WaitService.start({
-    threads,
-    handler: new URL('../../worker/load/handler.js', import.meta.url),
-    handlerData: board,
-    stateBytes: STATE_BYTES,
-    // Beside the connections a timer; and one that is opened anew is registered before the old one has ended.
-    capacity: 2 * connections + 1,
-  });
-  return new Session(plan, board, service, signal, onProgress).run();
+  try {
+    const service = await WaitService.start({
+      threads,
+      handler: new URL('../../worker/load/handler.js', import.meta.url),
+      handlerData: board,
+      stateBytes: STATE_BYTES,
+      // Beside the connections a timer; and one that is opened anew is registered before the old one has ended.
+      capacity: 2 * connections + 1,
+    });
+    return await new Session(plan, board, service, signal, onProgress).run();
+  } finally {
+    const resumption = board.tls?.resumption[0] ?? 0;
+    if (resumption !== 0) freeResumption(resumption);
+    context?.close();
+  }
 }
 
 function protocolOf(plan: LoadPlan): 'http' | 'echo' | 'module' {

@@ -7,6 +7,7 @@ import {
   type ErrorKind,
   type LoadResult,
   type LoadSettings,
+  type MeasuredTls,
   type ThreadShare,
   type TimeSeries,
 } from './result.js';
@@ -54,7 +55,16 @@ export function mergeResults(results: readonly LoadResult[]): LoadResult {
     conditions: distinct(results.flatMap(result => result.verdicts.map(({ condition }) => condition))),
     warnings: distinct(results.flatMap(result => result.warnings)),
     histogram: histogram.toJSON(),
+    tls: mergeTls(results.map(result => result.tls)),
   });
+}
+
+function mergeTls(all: ReadonlyArray<MeasuredTls | null>): MeasuredTls | null {
+  const some = all.filter(tls => tls !== null);
+  if (some.length === 0) return null;
+  const histogram = new Histogram();
+  for (const tls of some) histogram.add(Histogram.fromJSON(tls.histogram));
+  return { resumed: some.reduce((sum, tls) => sum + tls.resumed, 0), histogram: histogram.toJSON() };
 }
 
 /** What all did together: their connections and rates add up; where they differ otherwise, the largest. */

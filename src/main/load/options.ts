@@ -8,14 +8,16 @@ import { buildRequest, headerLines, type RequestHeaders } from '../../shared/loa
 import type { Stage } from '../../shared/load/profile.js';
 import type { RequestBase } from '../../shared/load/request-builder.js';
 import { parseTarget, type Target } from '../../shared/load/target.js';
+import type { TlsClientOptions } from '../../shared/tls/context.js';
 import { parseCondition } from './conditions.js';
 import { type Expectation, expectedStatuses } from './expectation.js';
 import { requestList } from './request-list.js';
+import { checkTls } from './tls-options.js';
 import { milliseconds } from './units.js';
 
 /** Times are numbers of milliseconds, or strings with a unit: '10s', '500ms', '2m'. */
 export interface LoadOptions {
-  /** `http://host:port/path`, `tcp://host:port`, `http://unix:/path/of.sock:/path`, `tcp://unix:/path/of.sock`. */
+  /** `http://host:port/path`, `https://…`, `tcp://host:port`, `http://unix:/path/of.sock:/path`, `tcp://unix:/path/of.sock`. */
   readonly url: string | URL;
   /** Open at the same time: 1 to 1,000,000; default 10. */
   readonly connections?: number;
@@ -62,6 +64,13 @@ export interface LoadOptions {
   readonly stopAfter?: number;
   /** Whether a request that times out counts among the latencies, with the time that it was waited for; default false. */
   readonly timeoutsCount?: boolean;
+  /**
+   * For https://: node:tls's options, by its names: ca, cert, key, servername, rejectUnauthorized, ciphers, minVersion …
+   * Certificates are verified unless `rejectUnauthorized` is false; ALPN offers http/1.1.
+   */
+  readonly tls?: TlsClientOptions;
+  /** For https://: whether TLS sessions are resumed; default false: each connection has a whole handshake. */
+  readonly resume?: boolean;
   /** For tcp://: a module that says what is sent, and where an answer ends. */
   readonly protocol?: string | URL;
 }
@@ -92,6 +101,9 @@ export interface LoadPlan {
   /** Infinity: never. */
   readonly stopAfter: number;
   readonly timeoutsCount: boolean;
+  /** undefined: no https://. */
+  readonly tls: TlsClientOptions | undefined;
+  readonly resume: boolean;
   /** 1 for each status code, 0 to 999, that is no error. */
   readonly expected: Uint8Array;
   /** A file:// URL. */
@@ -127,6 +139,8 @@ const NAMES: Readonly<Record<keyof LoadOptions | 'signal' | 'onProgress', true>>
   stopAfter: true,
   timeoutsCount: true,
   protocol: true,
+  tls: true,
+  resume: true,
   signal: true,
   onProgress: true,
 };
@@ -155,7 +169,7 @@ export function planLoad(options: LoadOptions): LoadPlan {
   args.options(options);
   checkNames(options);
   const { url, body, bodyFile, method, headers, expect, protocol, urls, script } = options;
-  const { require: conditions, stopAfter, timeoutsCount } = options;
+  const { require: conditions, stopAfter, timeoutsCount, tls, resume } = options;
   const { connections = 10, threads, requests, rate, pipelining = 1, duration, timeout = 5000, warmup = 0 } = options;
   const target = parseTarget(url);
   const stages = Array.isArray(rate) ? checkStages(rate) : undefined;
@@ -176,6 +190,8 @@ export function planLoad(options: LoadOptions): LoadPlan {
     stopAfter:
       stopAfter === undefined ? Number.POSITIVE_INFINITY : args.integer(stopAfter, 'stopAfter', 1, MAX_STOP_AFTER),
     timeoutsCount: flag(timeoutsCount, 'timeoutsCount'),
+    tls: tlsPart(target, tls, resume),
+    resume: flag(resume, 'resume'),
     ...(target.protocol === 'http'
       ? httpPart(target, { method, headers, expect, protocol, urls, script }, payload(body, bodyFile))
       : tcpPart({ method, headers, expect, protocol, urls, script }, payload(body, bodyFile))),
@@ -248,6 +264,13 @@ function tcpPart(given: Given, body: string | Uint8Array | undefined): Part {
   if (request.length === 0)
     throw outOfRange('body', 'what tcp:// sends and expects back (or give a protocol): at least one byte', body);
   return { ...none, request };
+}
+
+function tlsPart(target: Target, tls: unknown, resume: unknown): TlsClientOptions | undefined {
+  if (target.tls) return checkTls(tls);
+  if (tls !== undefined) throw outOfRange('tls', 'for https:// only', tls);
+  if (resume !== undefined) throw outOfRange('resume', 'for https:// only', resume);
+  return undefined;
 }
 
 function checkConditions(value: unknown): readonly string[] {

@@ -22,6 +22,7 @@ ${chart('Throughput', 'requests per second over time', throughputChart(result))}
 ${chart('Latency', 'over time: p50 and p99 of each interval', latencyOverTimeChart(result))}
 ${chart('Latency', 'by percentile; the last ones stretched', latencyChart(result))}
 ${percentiles(result)}
+${handshakes(result)}
 ${chart('Transfer', 'bytes received per second over time', bytesChart(result))}
 <div class="pair">
 ${statuses(result)}
@@ -54,6 +55,14 @@ function percentiles({ latency: it, responses }: LoadResult): string {
   const names = ['min', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
   const values = [it.min, it.p50, it.p75, it.p90, it.p95, it.p99, it.p999, it.max, it.mean, it.stddev];
   return `<section>${table(names.map(n), [values.map(value => n(timeOrNone(value)))], 'percentiles')}</section>`;
+}
+
+function handshakes({ tls }: LoadResult): string {
+  if (tls === null) return '';
+  const { count, p50, p99, max } = tls.handshake;
+  const cells = [number(count), number(tls.resumed), timeOrNone(p50), timeOrNone(p99), timeOrNone(max)];
+  const head = ['handshakes', 'resumed', 'p50', 'p99', 'max'];
+  return section('TLS', 'until both sides had agreed', table(head.map(n), [cells.map(n)]));
 }
 
 function verdicts({ verdicts: all }: LoadResult): string {

@@ -18,6 +18,7 @@ export function reportText(result: LoadResult, paint: Paint = plain): string {
     throughput(result, paint),
     overTime(result, paint),
     latency(result, paint),
+    handshakes(result),
     outcome(result, paint),
     verdicts(result, paint),
     shares(result, paint),
@@ -83,6 +84,13 @@ function latency({ latency: it }: LoadResult, paint: Paint): string {
   const values = [it.p50, it.p75, it.p90, it.p95, it.p99, it.p999, it.max, it.mean, it.stddev];
   const [head = '', line = ''] = columns([names, ['', ...values.map(timeOrNone)]], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   return `${paint('dim', head)}\n${line}`;
+}
+
+function handshakes({ tls }: LoadResult): string {
+  if (tls === null) return '';
+  const { count, p50, p99, max } = tls.handshake;
+  const resumed = tls.resumed > 0 ? `, ${number(tls.resumed)} of them resumed` : '';
+  return `TLS       ${number(count)} handshakes${resumed}: p50 ${timeOrNone(p50)}   p99 ${timeOrNone(p99)}   max ${timeOrNone(max)}`;
 }
 
 function verdicts({ verdicts: all }: LoadResult, paint: Paint): string {

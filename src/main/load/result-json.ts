@@ -9,6 +9,7 @@ import {
   type HostRun,
   type LoadResult,
   type LoadSettings,
+  type MeasuredTls,
   STOP_REASONS,
   type StopReason,
   type ThreadShare,
@@ -55,6 +56,7 @@ export function readResult(json: unknown, name = 'result'): LoadResult {
     conditions: it.verdicts === undefined ? [] : list(it.verdicts, `${name}.verdicts`, condition),
     warnings: list(it.warnings, `${name}.warnings`, text),
     histogram,
+    tls: it.tls === undefined || it.tls === null ? null : measuredTls(it.tls, `${name}.tls`),
   });
 }
 
@@ -85,6 +87,11 @@ function stopReason(json: unknown, name: string): StopReason | null {
   const found = STOP_REASONS.find(reason => reason === json);
   if (found === undefined) throw outOfRange(name, `null or one of ${STOP_REASONS.join(', ')}`, json);
   return found;
+}
+
+function measuredTls(json: unknown, name: string): MeasuredTls {
+  const it = fields(json, name);
+  return { resumed: count(it.resumed, `${name}.resumed`), histogram: Histogram.fromJSON(it.histogram).toJSON() };
 }
 
 function stage(json: unknown, name: string): Stage {

@@ -97,6 +97,24 @@ export interface Measurement {
   /** What makes the figures doubtful, such as a generator that was the bottleneck. */
   readonly warnings: readonly string[];
   readonly histogram: HistogramJSON;
+  /** Of https://; null: it was none. */
+  readonly tls: MeasuredTls | null;
+}
+
+/** TLS sessions that were agreed on: how many went on with an earlier one, how long each handshake took. */
+export interface MeasuredTls {
+  readonly resumed: number;
+  readonly histogram: HistogramJSON;
+}
+
+export interface TlsResult extends MeasuredTls {
+  /** From the connected socket to the last word of the handshake, in milliseconds; null where there was none. */
+  readonly handshake: {
+    readonly count: number;
+    readonly p50: number | null;
+    readonly p99: number | null;
+    readonly max: number | null;
+  };
 }
 
 /** Latencies; null where nothing was answered. */
@@ -113,7 +131,8 @@ export interface LatencySummary {
   readonly max: number | null;
 }
 
-export interface LoadResult extends Omit<Measurement, 'conditions'> {
+export interface LoadResult extends Omit<Measurement, 'conditions' | 'tls'> {
+  readonly tls: TlsResult | null;
   /** The layout of this object. */
   readonly format: 1;
   /** From the first machine's start to the last one's end. */
@@ -141,12 +160,19 @@ export function completeResult({ conditions, ...measured }: Measurement): LoadRe
     errorCount: ERROR_KINDS.reduce((sum, kind) => sum + measured.errors[kind], 0),
     latency: summary(Histogram.fromJSON(measured.histogram)),
     ...measured,
+    tls: measured.tls === null ? null : { handshake: handshakes(measured.tls), ...measured.tls },
   } as const;
   const verdicts = conditions.map(text => {
     const condition = parseCondition(text);
     return judge(condition, measureOf(condition, result));
   });
   return { ...result, verdicts };
+}
+
+function handshakes({ histogram: json }: MeasuredTls): TlsResult['handshake'] {
+  const histogram = Histogram.fromJSON(json);
+  const { p50, p99, max } = summary(histogram);
+  return { count: histogram.count, p50, p99, max };
 }
 
 const PERCENTILES = { p50: 50, p75: 75, p90: 90, p95: 95, p99: 99, p999: 99.9 };

@@ -90,6 +90,7 @@ export class Session {
   async run(): Promise<LoadResult> {
     try {
       await this.#connect();
+      this.#fleet.scan(clock());
       if (this.#fleet.open > 0 && !this.#isStopped()) await this.#drive();
       else this.#nothing();
       if (this.#failure !== undefined) throw this.#failure;
@@ -113,6 +114,7 @@ export class Session {
     const isKnown = () => this.#fleet.open > 0 || this.#tally.errorCount > 0;
     for (let open = 0; !tried && !(clock() >= until && isKnown()) && !this.#isStopped(); ) {
       await Promise.race([all, sleep(PACE)]);
+      this.#fleet.scan(clock());
       if (this.#fleet.open > open) until = clock() + this.#plan.timeout;
       open = this.#fleet.open;
       this.#tell('connecting', 0);
@@ -163,6 +165,7 @@ export class Session {
   #start(from: number): void {
     const { times } = this.#board;
     this.#started = from;
+    times[B.BEGIN] = 0;
     times[B.COUNT_FROM] = from;
     times[B.END] = from + this.#plan.duration;
     times[B.DEADLINE] = from + this.#plan.duration + this.#plan.timeout;
@@ -315,6 +318,7 @@ export class Session {
       conditions: plan.conditions,
       warnings: [],
       histogram: tally.histogram().toJSON(),
+      tls: plan.tls === undefined ? null : { resumed: tally.sum(B.RESUMED), histogram: tally.handshakes().toJSON() },
     });
     const end = Math.min(times[B.END] ?? 0, this.#ended);
     // Beyond the number that was asked for nothing was due.

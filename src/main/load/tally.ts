@@ -17,7 +17,7 @@ export class Tally {
   /** Connections that could not be made, and took the place of a request. */
   refused = 0;
   readonly #board: B.Assignment;
-  readonly #threads: Array<{ readonly counts: Float64Array; readonly histogram: Histogram }> = [];
+  readonly #threads: B.ThreadCounts[] = [];
   readonly #details = new Map<string, number>();
   /** Requests that will not be answered, those of the warm-up too. */
   #lost = 0;
@@ -63,7 +63,7 @@ export class Tally {
     return total;
   }
 
-  get threads(): ReadonlyArray<{ readonly counts: Float64Array; readonly histogram: Histogram }> {
+  get threads(): readonly B.ThreadCounts[] {
     while (this.#threads.length < B.threadsBegun(this.#board)) {
       this.#threads.push(B.countsOf(this.#board, this.#threads.length));
     }
@@ -98,6 +98,13 @@ export class Tally {
   histogram(): Histogram {
     const all = new Histogram();
     for (const histogram of this.#histograms()) all.add(histogram);
+    return all;
+  }
+
+  /** Of TLS, how long they took. */
+  handshakes(): Histogram {
+    const all = new Histogram();
+    for (const { handshakes } of this.threads) all.add(handshakes);
     return all;
   }
 

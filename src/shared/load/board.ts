@@ -14,7 +14,9 @@ export const COUNT_FROM = 0;
 export const END = 1;
 /** An open loop sends until then what was due before the end. */
 export const DEADLINE = 2;
-const TIMES = 3;
+/** A closed loop sends none before. */
+export const BEGIN = 3;
+const TIMES = 4;
 
 // ---- a thread's counts: doubles that it alone writes ------------------------------------------------------
 /** Requests begun and responses completed, those of the warm-up too: what is between them is under way. */
@@ -39,11 +41,13 @@ export const OPENED = 11;
 /** Answers that a script's check() has refused, and those at which it threw. */
 export const REFUSED = 12;
 export const THROWN = 13;
+/** TLS sessions that went on with an earlier one. */
+export const RESUMED = 14;
 /** By status code, 0 to 999. */
-export const STATUSES = 14;
+export const STATUSES = 15;
 const COUNTS = STATUSES + 1000;
-/** Bytes of one thread's part: its counts, then its histogram. */
-const THREAD_BYTES = COUNTS * 8 + Histogram.BYTES;
+/** Bytes of one thread's part: its counts, then its histograms, of answers and of TLS handshakes. */
+const THREAD_BYTES = COUNTS * 8 + 2 * Histogram.BYTES;
 
 // ---- a connection's record: doubles -----------------------------------------------------------------------
 /** One of the states below. */
@@ -71,7 +75,10 @@ export const RETRIED = 10;
 export const LAST_BEGUN = 11;
 /** 1 if it was opened before the test began: it may have been idle for long. */
 export const EARLY = 12;
-export const FRAMING = 13;
+/** The TLS session's address, 0: none; and when its handshake began. */
+export const SESSION = 13;
+export const SHAKING_SINCE = 14;
+export const FRAMING = 15;
 /** A ring, with an entry for each request under way. */
 export const RING = FRAMING + ResponseFramer.WORDS;
 
@@ -94,6 +101,8 @@ export const DONE = 2;
 export const CONNECTING = 3;
 /** This side has ended it; the other's end is still to come. */
 export const LEAVING = 4;
+/** Connected, but TLS is not agreed on yet. */
+export const SHAKING = 5;
 
 // ---- who may open and close a connection: one int32 each --------------------------------------------------
 /** The thread that is at the connection. */
@@ -132,6 +141,17 @@ export interface Destination {
   readonly path: string | undefined;
 }
 
+/** TLS sessions are made of it. */
+export interface TlsPlan {
+  /** The context's address. */
+  readonly context: number;
+  readonly servername: Uint8Array | undefined;
+  /** Whether sessions go on with an earlier one: with which, and whether a thread has seen to it. */
+  readonly resumes: boolean;
+  readonly resumption: Float64Array;
+  readonly taken: Int32Array;
+}
+
 /** What every thread is given. */
 export interface Assignment {
   readonly threads: number;
@@ -150,6 +170,7 @@ export interface Assignment {
   /** Requests that are sent in turn; empty where `request` is sent each time, or a script makes them. */
   readonly list: ReadonlyArray<{ readonly bytes: Uint8Array; readonly traits: number }>;
   readonly destination: Destination;
+  readonly tls: TlsPlan | undefined;
   readonly expected: Uint8Array;
   readonly stride: number;
   readonly times: Float64Array;
@@ -195,6 +216,7 @@ export type BoardPlan = Pick<
   | 'module'
   | 'destination'
   | 'expected'
+  | 'tls'
   | 'script'
   | 'scriptData'
   | 'base'
@@ -244,10 +266,20 @@ export function createBoard(plan: BoardPlan): Assignment {
   };
 }
 
-/** One thread's counts and histogram. @param index from 0 */
-export function countsOf({ counts }: Assignment, index: number): { counts: Float64Array; histogram: Histogram } {
+export interface ThreadCounts {
+  readonly counts: Float64Array;
+  readonly histogram: Histogram;
+  readonly handshakes: Histogram;
+}
+
+/** One thread's counts and histograms. @param index from 0 */
+export function countsOf({ counts }: Assignment, index: number): ThreadCounts {
   const at = index * THREAD_BYTES;
-  return { counts: new Float64Array(counts, at, COUNTS), histogram: new Histogram(counts, at + COUNTS * 8) };
+  return {
+    counts: new Float64Array(counts, at, COUNTS),
+    histogram: new Histogram(counts, at + COUNTS * 8),
+    handshakes: new Histogram(counts, at + COUNTS * 8 + Histogram.BYTES),
+  };
 }
 
 /** How many threads have begun, dead ones too. */

@@ -1,5 +1,4 @@
 /** What becomes of a connection that cannot be used any more: its record is put in order, and it is opened again. */
-import { EpollError } from '../../shared/errors.js';
 import * as B from '../../shared/load/board.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
 import { wordsFor } from '../../shared/load/problems.js';
@@ -20,9 +19,9 @@ export class Breakage {
   }
 
   /** A read or a write failed. */
-  broken(at: number, code: number): false {
+  broken(at: number, reason: string): false {
     // What came before the reset may have been a whole body that only the connection's end ends; it was cut all the same.
-    return this.#over(at, new EpollError(code, 'read').code);
+    return this.#over(at, reason);
   }
 
   /** The server has ended the connection. */

@@ -7,6 +7,7 @@ import { pollNow } from '../../shared/kernel/syscalls.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import { Schedule } from '../../shared/load/schedule.js';
+import { READY, REFUSED, type Wire } from './wire.js';
 
 /** What the running handler can ask for. */
 export interface Office {
@@ -25,6 +26,7 @@ export class Dialer {
   readonly #board: B.Assignment;
   readonly #records: Float64Array;
   readonly #counts: Float64Array;
+  readonly #wire: Wire;
   readonly #office: Office;
   readonly #schedule: Schedule | undefined;
   /** Sends on a connection that was open at once. */
@@ -36,7 +38,8 @@ export class Dialer {
   /** The connection whose registration runs. */
   own = -1;
 
-  constructor(board: B.Assignment, counts: Float64Array, office: Office, send: (at: number) => void) {
+  constructor(board: B.Assignment, wire: Wire, counts: Float64Array, office: Office, send: (at: number) => void) {
+    this.#wire = wire;
     this.#board = board;
     this.#records = board.records;
     this.#counts = counts;
@@ -86,6 +89,7 @@ export class Dialer {
   /** The gate is this thread's. False: it is for the main thread to close. */
   #disconnect(id: number, at: number): boolean {
     const fd = this.#records[at + B.FD] ?? -1;
+    this.#wire.release(at);
     if (this.#reuses) {
       // The end of stream first, or the server would take it for a reset.
       sockets.shutdown(fd, WRITING);
@@ -103,6 +107,7 @@ export class Dialer {
   leave(at: number): boolean {
     if (!this.#reuses) return false;
     const records = this.#records;
+    this.#wire.farewell(at);
     sockets.shutdown(records[at + B.FD] ?? -1, WRITING);
     records[at + B.STATE] = B.LEAVING;
     records[at + B.SINCE] = clock();
@@ -117,17 +122,29 @@ export class Dialer {
 
   /** Whether the connection that is being opened is open. An event may still be the one before it's. */
   isOpen(id: number, at: number): boolean {
-    const fd = this.#records[at + B.FD] ?? -1;
-    const ready = readiness(fd);
-    if (ready === 0) return false;
-    try {
-      if (ready !== POLLOUT) socketError(fd);
-    } catch (error) {
-      this.#refuse(id, at, codeOf(error));
-      return false;
+    const records = this.#records;
+    const fd = records[at + B.FD] ?? -1;
+    if (records[at + B.STATE] === B.CONNECTING) {
+      const ready = readiness(fd);
+      if (ready === 0) return false;
+      try {
+        if (ready !== POLLOUT) socketError(fd);
+      } catch (error) {
+        this.#refuse(id, at, codeOf(error));
+        return false;
+      }
     }
-    this.#opened(at);
-    return true;
+    const outcome = this.#shake(at);
+    if (outcome === REFUSED) this.#refuse(id, at, this.#wire.reason(0));
+    return outcome === READY;
+  }
+
+  /** The socket is connected. */
+  #shake(at: number): ReturnType<Wire['open']> {
+    this.#records[at + B.STATE] = B.SHAKING;
+    const outcome = this.#wire.open(at);
+    if (outcome === READY) this.#opened(at);
+    return outcome;
   }
 
   #isNeeded(at: number): boolean {
@@ -152,10 +169,8 @@ export class Dialer {
     records[at + B.SINCE] = clock();
     records[at + B.STATE] = B.CONNECTING;
     // Over the loopback it is open by now: the request need not wait for the event.
-    if (readiness(fd) === POLLOUT) {
-      this.#opened(at);
-      this.#send(at);
-    }
+    // A handshake that fails at once fails again when the event comes, and is reported then.
+    if (readiness(fd) === POLLOUT && this.#shake(at) === READY) this.#send(at);
     // Only now may another thread meet it.
     if (isNew) this.#office.register(fd, id);
     Atomics.store(gates, id, B.ANY_THREAD);
@@ -195,6 +210,7 @@ export class Dialer {
     const { gates } = this.#board;
     records[at + B.STATE] = B.DONE;
     if (Atomics.compareExchange(gates, id, B.ANY_THREAD, B.ONE_THREAD) !== B.ANY_THREAD) return;
+    this.#wire.release(at);
     if (this.own === id) {
       this.#office.close();
       this.own = -1;

@@ -19,6 +19,7 @@ import { type Checker, RIGHT } from './checker.js';
 import { Dialer, type Office } from './dialer.js';
 import type { Ledger } from './ledger.js';
 import { OpenLoop } from './open-loop.js';
+import type { Wire } from './wire.js';
 import type { Writer } from './writer.js';
 
 const HANGUP = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
@@ -30,6 +31,7 @@ const MOST_READS = 32;
 export interface DriverParts {
   readonly board: B.Assignment;
   readonly framer: Framer;
+  readonly wire: Wire;
   readonly writer: Writer;
   readonly ledger: Ledger;
   readonly checker: Checker | undefined;
@@ -46,6 +48,7 @@ export class Driver {
   readonly #pipelining: number;
   readonly #http: boolean;
   readonly #framer: Framer;
+  readonly #wire: Wire;
   readonly #writer: Writer;
   readonly #ledger: Ledger;
   readonly #checker: Checker | undefined;
@@ -58,7 +61,7 @@ export class Driver {
   /** When the thread last looked. */
   #now = 0;
 
-  constructor({ board, framer, writer, ledger, checker, office, again }: DriverParts) {
+  constructor({ board, framer, wire, writer, ledger, checker, office, again }: DriverParts) {
     this.#board = board;
     this.#records = board.records;
     this.#times = board.times;
@@ -66,10 +69,11 @@ export class Driver {
     this.#pipelining = board.pipelining;
     this.#http = board.protocol === 'http';
     this.#framer = framer;
+    this.#wire = wire;
     this.#writer = writer;
     this.#ledger = ledger;
     this.#checker = checker;
-    this.#dialer = new Dialer(board, ledger.counts, office, at => this.#sendFirst(at));
+    this.#dialer = new Dialer(board, wire, ledger.counts, office, at => this.#sendFirst(at));
     this.#breakage = new Breakage(board, ledger, this.#dialer);
     this.#again = again;
     this.#open = board.schedule && new OpenLoop(board, board.schedule, ledger, this);
@@ -96,7 +100,8 @@ export class Driver {
     if (state !== B.OPEN) {
       if (state === B.CLOSED && events === 0) this.#wake(id, at);
       if (state === B.LEAVING && events !== 0) this.#left(at);
-      if (state !== B.CONNECTING || events === 0 || !this.#dialer.isOpen(id, at)) return;
+      const isOpening = state === B.CONNECTING || state === B.SHAKING;
+      if (!isOpening || events === 0 || !this.#dialer.isOpen(id, at)) return;
     }
     if ((events & READING) !== 0) {
       if (!this.#receive(at, events)) return;
@@ -125,7 +130,7 @@ export class Driver {
     if (code >= 0) return;
     // The server may have answered before it closed.
     const looked = (events & HANGUP) !== 0;
-    if (looked || this.#receive(at, HANGUP)) this.#breakage.broken(at, code);
+    if (looked || this.#receive(at, HANGUP)) this.#breakage.broken(at, this.#wire.reason(code));
   }
 
   /** On a connection that was opened just now; if it is broken, its registration is going to tell. */
@@ -138,7 +143,7 @@ export class Driver {
   /** A closed loop: what was answered is sent again. */
   #fill(at: number): void {
     const now = this.#now;
-    if (now >= (this.#times[B.END] ?? 0)) return;
+    if (now >= (this.#times[B.END] ?? 0) || now < (this.#times[B.BEGIN] ?? 0)) return;
     const counts = now >= (this.#times[B.COUNT_FROM] ?? 0);
     const records = this.#records;
     for (let room = this.#pipelining - (records[at + B.UNDER_WAY] ?? 0); room > 0; room--) {
@@ -152,17 +157,16 @@ export class Driver {
   #receive(at: number, events: number): boolean {
     const records = this.#records;
     const chunk = this.#chunk;
-    const fd = records[at + B.FD] ?? -1;
     for (let reads = 0; records[at + B.DOOMED] === 0; ) {
-      const n = read(fd, chunk, chunk.length);
+      const n = this.#wire.read(at, chunk);
       if (n === -EINTR) continue;
       this.#now = clock();
       if (n === -EAGAIN) return true;
-      if (n < 0) return this.#breakage.broken(at, n);
+      if (n < 0) return this.#breakage.broken(at, this.#wire.reason(n));
       if (n === 0) return this.#ended(at);
       if (!this.#parse(at, n)) return false;
       // A short read was all there is, unless the end came with it: what comes later is another edge.
-      if (n < chunk.length && (events & HANGUP) === 0) return true;
+      if (n < chunk.length && (events & HANGUP) === 0 && this.#wire.isShortReadAll) return true;
       if (++reads < MOST_READS || this.#open !== undefined) continue;
       this.#again();
       return true;
@@ -211,6 +215,7 @@ export class Driver {
     }
     const last = (this.#ledger.traits(at) & B.CLOSES) !== 0;
     this.#ledger.answered(at, this.#now, status, bytes, this.#checker?.judge() ?? RIGHT);
+    this.#wire.answered(at);
     if (early) records[at + B.UNWRITTEN] = unwritten - 1;
     return early || close || last ? this.#part(at) : true;
   }
@@ -240,6 +245,8 @@ export class Driver {
   /** End of stream. */
   #ended(at: number): boolean {
     const outcome = this.#framer.end(this.#records, at + B.FRAMING);
+    // The end of the connection is the end of the answer, unless anybody could have made it.
+    if (outcome === COMPLETE && this.#wire.isTruncated(at)) return this.#breakage.garbage(at, 'truncated');
     if (outcome === FAILED && this.#records[at + B.UNDER_WAY] === 0)
       return this.#breakage.garbage(at, UNEXPECTED_BYTES);
     if (outcome === COMPLETE) {

@@ -13,6 +13,7 @@ import type { Ready } from '../service/ready.js';
 import { Checker } from './checker.js';
 import { Driver } from './driver.js';
 import { Ledger } from './ledger.js';
+import { PlainWire, TlsWire, type Wire } from './wire.js';
 import { ListWriter, ModuleWriter, SameWriter, ScriptWriter, type Writer } from './writer.js';
 
 const EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
@@ -27,13 +28,15 @@ export async function setup(board: B.Assignment): Promise<void> {
     throw new TypeError('the module of the protocol exports no request(), and there is no body');
   }
   const script = board.script === undefined ? undefined : asScript(await import(board.script));
-  const { counts, histogram } = B.countsOf(board, B.joinBoard(board));
+  const { counts, histogram, handshakes } = B.countsOf(board, B.joinBoard(board));
   counts[B.THREAD_ID] = threadId;
-  const writer = writerFor(board, counts, protocol, script);
+  const wire = board.tls === undefined ? new PlainWire(board) : new TlsWire(board, board.tls, counts, handshakes);
+  const writer = writerFor(board, wire, counts, protocol, script);
   const capture = script?.check === undefined ? undefined : new CapturingFramer(keeper(board));
   driver = new Driver({
     board,
     framer: capture ?? framerFor(board, protocol),
+    wire,
     writer,
     ledger: new Ledger(board, counts, histogram, writer),
     checker:
@@ -51,13 +54,14 @@ export async function setup(board: B.Assignment): Promise<void> {
 
 function writerFor(
   board: B.Assignment,
+  wire: Wire,
   counts: Float64Array,
   protocol: LoadProtocol | undefined,
   script: LoadScript | undefined,
 ): Writer {
-  if (protocol !== undefined) return new ModuleWriter(board, counts, protocol);
-  if (script?.request !== undefined) return new ScriptWriter(board, script);
-  return board.list.length > 0 ? new ListWriter(board) : new SameWriter(board);
+  if (protocol !== undefined) return new ModuleWriter(board, wire, counts, protocol);
+  if (script?.request !== undefined) return new ScriptWriter(board, wire, script);
+  return board.list.length > 0 ? new ListWriter(board, wire) : new SameWriter(board, wire);
 }
 
 function framerFor(board: B.Assignment, protocol: LoadProtocol | undefined): Framer {

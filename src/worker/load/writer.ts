@@ -1,10 +1,10 @@
 /** Writes requests: the same bytes again and again, or those that a protocol's module gives. */
 import { EAGAIN, EINTR, outOfRange } from '../../shared/errors.js';
-import { write } from '../../shared/kernel/syscalls.js';
 import * as B from '../../shared/load/board.js';
 import { KEPT_BYTES, type LoadProtocol } from '../../shared/load/protocol.js';
 import { RequestBuilder } from '../../shared/load/request-builder.js';
 import type { LoadScript } from '../../shared/load/script.js';
+import type { Wire } from './wire.js';
 
 /** Writes what is unwritten of the connection whose record begins at `at`. */
 export interface Writer {
@@ -21,13 +21,15 @@ const BATCH_BYTES = 65_536;
 
 export class SameWriter implements Writer {
   readonly size: number;
+  readonly #wire: Wire;
   readonly #records: Float64Array;
   readonly #request: Uint8Array;
   readonly #batch: Uint8Array;
   readonly #most: number;
   readonly #traits: number;
 
-  constructor(board: B.Assignment) {
+  constructor(board: B.Assignment, wire: Wire) {
+    this.#wire = wire;
     this.#records = board.records;
     this.#request = Buffer.from(board.request);
     this.#traits = board.traits;
@@ -42,14 +44,16 @@ export class SameWriter implements Writer {
 
   flush(at: number): number {
     const records = this.#records;
+    const wire = this.#wire;
     const size = this.#request.length;
-    const fd = records[at + B.FD] ?? -1;
     let unwritten = records[at + B.UNWRITTEN] ?? 0;
     while (unwritten > 0) {
       const written = records[at + B.WRITTEN] ?? 0;
       const count = written > 0 ? 1 : Math.min(unwritten, this.#most);
       const n =
-        written > 0 ? write(fd, this.#request.subarray(written), size - written) : write(fd, this.#batch, count * size);
+        written > 0
+          ? wire.write(at, this.#request.subarray(written), size - written)
+          : wire.write(at, this.#batch, count * size);
       if (n === -EINTR) continue;
       if (n < 0) return n === -EAGAIN ? 0 : n;
       const whole = Math.floor((written + n) / size);
@@ -65,10 +69,12 @@ export class SameWriter implements Writer {
 export class ModuleWriter implements Writer {
   readonly size = 0;
   readonly #board: B.Assignment;
+  readonly #wire: Wire;
   readonly #counts: Float64Array;
   readonly #protocol: LoadProtocol;
 
-  constructor(board: B.Assignment, counts: Float64Array, protocol: LoadProtocol) {
+  constructor(board: B.Assignment, wire: Wire, counts: Float64Array, protocol: LoadProtocol) {
+    this.#wire = wire;
     this.#board = board;
     this.#counts = counts;
     this.#protocol = protocol;
@@ -80,12 +86,11 @@ export class ModuleWriter implements Writer {
 
   flush(at: number): number {
     const { records } = this.#board;
-    const fd = records[at + B.FD] ?? -1;
     while ((records[at + B.UNWRITTEN] ?? 0) > 0) {
       // WRITTEN: how many bytes of the kept ones are still to go.
       const left = records[at + B.WRITTEN] ?? 0;
       const bytes = left > 0 ? this.#kept(at).subarray(KEPT_BYTES - left) : this.#next();
-      const n = write(fd, bytes, bytes.length);
+      const n = this.#wire.write(at, bytes, bytes.length);
       if (n === -EINTR && left > 0) continue;
       if (n < 0 && n !== -EAGAIN && n !== -EINTR) return n;
       const rest = bytes.length - Math.max(0, n);
@@ -116,9 +121,11 @@ export class ModuleWriter implements Writer {
 abstract class ManyWriter implements Writer {
   abstract readonly size: number;
   protected readonly board: B.Assignment;
+  readonly #wire: Wire;
 
-  constructor(board: B.Assignment) {
+  constructor(board: B.Assignment, wire: Wire) {
     this.board = board;
+    this.#wire = wire;
   }
 
   abstract prepare(at: number, place: number): number;
@@ -128,13 +135,14 @@ abstract class ManyWriter implements Writer {
 
   flush(at: number): number {
     const { records, pipelining } = this.board;
-    const fd = records[at + B.FD] ?? -1;
     while ((records[at + B.UNWRITTEN] ?? 0) > 0) {
       const before = (records[at + B.UNDER_WAY] ?? 0) - (records[at + B.UNWRITTEN] ?? 0);
       const bytes = this.bytesAt(at, ((records[at + B.OLDEST] ?? 0) + before) % pipelining);
       const written = records[at + B.WRITTEN] ?? 0;
       const n =
-        written > 0 ? write(fd, bytes.subarray(written), bytes.length - written) : write(fd, bytes, bytes.length);
+        written > 0
+          ? this.#wire.write(at, bytes.subarray(written), bytes.length - written)
+          : this.#wire.write(at, bytes, bytes.length);
       if (n === -EINTR) continue;
       if (n < 0) return n === -EAGAIN ? 0 : n;
       const isWhole = written + n === bytes.length;
@@ -150,8 +158,8 @@ export class ListWriter extends ManyWriter {
   size = 0;
   readonly #list: ReadonlyArray<{ readonly bytes: Buffer; readonly traits: number }>;
 
-  constructor(board: B.Assignment) {
-    super(board);
+  constructor(board: B.Assignment, wire: Wire) {
+    super(board, wire);
     this.#list = board.list.map(({ bytes, traits }) => ({ bytes: Buffer.from(bytes), traits }));
   }
 
@@ -176,8 +184,8 @@ export class ScriptWriter extends ManyWriter {
   readonly #builder: RequestBuilder;
   readonly #slot: number;
 
-  constructor(board: B.Assignment, script: LoadScript) {
-    super(board);
+  constructor(board: B.Assignment, wire: Wire, script: LoadScript) {
+    super(board, wire);
     this.#script = script;
     this.#builder = new RequestBuilder(board.base);
     this.#slot = Math.floor(board.keptBytes / board.pipelining);
