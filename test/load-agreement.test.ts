@@ -9,7 +9,7 @@ import { type CountingServer, httpServer, OK, rawServer } from './support/load-s
 
 vi.setConfig({ testTimeout: 60_000 });
 
-const NO_ERRORS = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0 };
+const NO_ERRORS = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 };
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'epoll-pool-load-'));

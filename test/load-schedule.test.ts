@@ -153,6 +153,8 @@ test('a sample that is late is spread over the intervals that it covers; nothing
     responses: [25, 25, 25, 25],
     bytes: [250, 251, 250, 250],
     errors: [0, 0, 0, 0],
+    p50: [null, null, null, null],
+    p99: [null, null, null, null],
   });
   counts[RESPONSES] = 200;
   tally.fail('reset', 'reset ECONNRESET', 1, 1, 0);

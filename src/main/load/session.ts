@@ -4,7 +4,6 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EPOLLET, EPOLLIN } from '../../shared/epoll/flags.js';
-import { EpollError } from '../../shared/errors.js';
 import { close, timerfd } from '../../shared/kernel/sys.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
@@ -81,9 +80,7 @@ export class Session {
       else this.#fleet.parted(parting);
     });
     service.on('error', (error: Error) => {
-      // A handler asked for one more run of a connection that was closed just now.
-      const isGone = error instanceof EpollError && (error.code === 'ENOENT' || error.code === 'EBADF');
-      if (!isGone) this.#failure ??= error;
+      this.#failure ??= error;
     });
   }
 

@@ -78,7 +78,9 @@ export const EARLY = 12;
 /** The TLS session's address, 0: none; and when its handshake began. */
 export const SESSION = 13;
 export const SHAKING_SINCE = 14;
-export const FRAMING = 15;
+/** 1 if not all was read that there was: another run goes on. */
+export const UNREAD = 15;
+export const FRAMING = 16;
 /** A ring, with an entry for each request under way. */
 export const RING = FRAMING + ResponseFramer.WORDS;
 

@@ -105,6 +105,7 @@ export class Breakage {
 
   #tidy(at: number): void {
     this.#records[at + B.WRITTEN] = 0;
+    this.#records[at + B.UNREAD] = 0;
     ResponseFramer.reset(this.#records, at + B.FRAMING);
   }
 }

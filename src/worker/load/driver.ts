@@ -103,7 +103,7 @@ export class Driver {
       const isOpening = state === B.CONNECTING || state === B.SHAKING;
       if (!isOpening || events === 0 || !this.#dialer.isOpen(id, at)) return;
     }
-    if ((events & READING) !== 0) {
+    if ((events & READING) !== 0 || records[at + B.UNREAD] === 1) {
       if (!this.#receive(at, events)) return;
     } else {
       this.#now = clock();
@@ -157,6 +157,7 @@ export class Driver {
   #receive(at: number, events: number): boolean {
     const records = this.#records;
     const chunk = this.#chunk;
+    records[at + B.UNREAD] = 0;
     for (let reads = 0; records[at + B.DOOMED] === 0; ) {
       const n = this.#wire.read(at, chunk);
       if (n === -EINTR) continue;
@@ -168,6 +169,8 @@ export class Driver {
       // A short read was all there is, unless the end came with it: what comes later is another edge.
       if (n < chunk.length && (events & HANGUP) === 0 && this.#wire.isShortReadAll) return true;
       if (++reads < MOST_READS || this.#open !== undefined) continue;
+      // With TLS it may lie in the session, of which no event tells.
+      records[at + B.UNREAD] = 1;
       this.#again();
       return true;
     }

@@ -48,7 +48,7 @@ export async function setup(board: B.Assignment): Promise<void> {
       close: () => current.close(),
       register: (fd, id) => current.register(fd, { events: EVENTS, data: id + B.FIRST_DATA }),
     },
-    again: () => current.modify({ events: EVENTS, data: current.data }),
+    again: () => current.again(),
   });
 }
 

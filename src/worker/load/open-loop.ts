@@ -2,6 +2,7 @@
 import { EPOLLIN, EPOLLRDHUP } from '../../shared/epoll/flags.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
+import { ResponseFramer } from '../../shared/load/http-response.js';
 import { IdleQueue } from '../../shared/load/idle-queue.js';
 import { EVENT, enter, leave, POPPED } from '../../shared/load/owner.js';
 import { Schedule, type SchedulePlan } from '../../shared/load/schedule.js';
@@ -93,6 +94,8 @@ export class OpenLoop {
     const records = this.#records;
     const { times, pipelining } = this.#board;
     if (now >= (times[B.DEADLINE] ?? 0)) return;
+    // The server has begun to say something of its own, a farewell most likely: the rest of it is waited for.
+    if (records[at + B.UNDER_WAY] === 0 && ResponseFramer.partial(records, at + B.FRAMING)) return;
     while ((records[at + B.UNDER_WAY] ?? 0) < pipelining && records[at + B.LAST_BEGUN] !== 1) {
       const due = this.#schedule.take(now);
       if (due < 0) break;
