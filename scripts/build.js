@@ -9,6 +9,7 @@ rmSync('dist', { recursive: true, force: true });
 const { status } = spawnSync('npx', ['--no-install', 'tsc', '-p', 'tsconfig.json'], { stdio: 'inherit' });
 if (status === 0) {
   await bundleThread();
+  await bundleLoadHandler();
   chmodSync('dist/main/cli.js', 0o755);
 }
 process.exit(status ?? 1);
@@ -45,4 +46,18 @@ async function bundleThread() {
   for (const name of readdirSync('dist/worker/service')) {
     if (/\.js(\.map)?$/.test(name)) rmSync(`dist/worker/service/${name}`);
   }
+}
+
+/**
+ * The load tester's handler in one file, too: a thread that opens thirty modules at once needs as many fds, and constants of
+ * another module would be loaded at every use. What every thread must have but once stays outside.
+ */
+async function bundleLoadHandler() {
+  const file = 'dist/worker/load/handler.js';
+  const bundle = await rolldown({
+    input: file,
+    platform: 'node',
+    external: [/shared\/errors\.js$/, /shared\/kernel\/syscalls\.js$/],
+  });
+  await bundle.write({ file, format: 'es', sourcemap: true });
 }

@@ -24,9 +24,17 @@ function run(responses: number[], { host = 'a', late = 0, interval = 1000, us = 
     errors: { connect: 1, reset: 0, timeout: 0, protocol: 0, status: 1, check: 0 },
     errorDetails: { 'connect ECONNREFUSED': 1, [`status ${host}`]: 1 },
     series: seriesOf({ interval, responses, bytes: responses.map(n => n * 10), errors: responses.map(() => 1) }),
-    threads: [{ name: '1', responses: total, bytes: total * 10, busy: 5 }],
+    threads: [{ name: '1', responses: total, bytes: total * 10, busy: 5, cpu: 5 }],
     hosts: [
-      { host, started: START + late, duration: responses.length * interval, processors: 2, cpuUser: 1, cpuSystem: 1 },
+      {
+        host,
+        started: START + late,
+        duration: responses.length * interval,
+        processors: 2,
+        cpuUser: 1,
+        cpuSystem: 1,
+        cpuMain: 0,
+      },
     ],
     histogram: histogram.toJSON(),
   });

@@ -97,7 +97,7 @@ test('the table of several machines', () => {
 });
 
 test('many threads and many kinds of errors are cut short, and said to be', () => {
-  const threads = Array.from({ length: 40 }, (_, i) => ({ name: `${i}`, responses: 150, bytes: 1, busy: 1 }));
+  const threads = Array.from({ length: 40 }, (_, i) => ({ name: `${i}`, responses: 150, bytes: 1, busy: 1, cpu: 1 }));
   const errorDetails = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`reset ${i}`, 1]));
   const text = reportText(sample({ ...measured(), threads, errorDetails, errors: { ...failing.errors, reset: 20 } }));
   expect(text).toContain('and 8 threads more');
@@ -168,7 +168,7 @@ test('the page has the figures', () => {
 
 test('nothing in a result becomes part of the page', () => {
   const evil = `"><script>alert('1')</script>&amp;`;
-  const [host, thread] = [hostOf(), { name: evil, responses: 1, bytes: 1, busy: 1 }];
+  const [host, thread] = [hostOf(), { name: evil, responses: 1, bytes: 1, busy: 1, cpu: 1 }];
   const html = reportHtml(
     sample({
       urls: [evil],

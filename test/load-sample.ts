@@ -54,11 +54,19 @@ export function measured(changes: Partial<Measurement> = {}): Measurement {
       p99: responses.map(() => 2),
     },
     threads: [
-      { name: '1', responses: 3100, bytes: 2_631_900, busy: 9000 },
-      { name: '2', responses: 2900, bytes: 2_462_100, busy: 8000 },
+      { name: '1', responses: 3100, bytes: 2_631_900, busy: 9000, cpu: 8000 },
+      { name: '2', responses: 2900, bytes: 2_462_100, busy: 8000, cpu: 7000 },
     ],
     hosts: [
-      { host: 'alpha', started: 1_790_000_000_000, duration: 12_000, processors: 2, cpuUser: 12_000, cpuSystem: 6000 },
+      {
+        host: 'alpha',
+        started: 1_790_000_000_000,
+        duration: 12_000,
+        processors: 2,
+        cpuUser: 12_000,
+        cpuSystem: 6000,
+        cpuMain: 1000,
+      },
     ],
     conditions: [],
     warnings: [],

@@ -6,8 +6,8 @@ import type { LoadPlan } from './options.js';
 /** Connections that are being opened at a time: more are not faster, and a server's backlog is no longer. */
 const OPENING = 128;
 /** What the service has open for itself, and for each thread (Node's event loop and its ways to wake it). */
-const OF_SERVICE = 12;
-const OF_THREAD = 10;
+const OF_SERVICE = 7;
+const OF_THREAD = 4;
 
 export interface MachineLimits {
   /** RLIMIT_NOFILE, and how many fds the process has open. */
@@ -18,8 +18,12 @@ export interface MachineLimits {
 }
 
 /** @throws RangeError ERR_OUT_OF_RANGE that names the limit */
-export function checkLimits({ connections, threads, target }: LoadPlan, limits: MachineLimits = readLimits()): void {
-  const most = limits.files - limits.open - OF_SERVICE - OF_THREAD * threads;
+export function checkLimits(
+  { connections, threads, rate, target }: LoadPlan,
+  limits: MachineLimits = readLimits(),
+): void {
+  const timer = rate > 0 ? 1 : 0;
+  const most = limits.files - limits.open - OF_SERVICE - OF_THREAD * threads - timer;
   if (connections > most) {
     const words = most > 0 ? `at most ${most} here` : `tested with fewer than ${threads} threads, or more open files`;
     throw outOfRange(
@@ -63,7 +67,8 @@ function contents(path: string): string {
 
 function countOpen(): number {
   try {
-    return readdirSync('/proc/self/fd').length;
+    // The folder itself is among them.
+    return readdirSync('/proc/self/fd').length - 1;
   } catch {
     return 0;
   }

@@ -123,6 +123,7 @@ function thread(json: unknown, name: string): ThreadShare {
     responses: count(it.responses, `${name}.responses`),
     bytes: count(it.bytes, `${name}.bytes`),
     busy: measure(it.busy, `${name}.busy`),
+    cpu: it.cpu === undefined ? 0 : measure(it.cpu, `${name}.cpu`),
   };
 }
 
@@ -135,6 +136,7 @@ function host(json: unknown, name: string): HostRun {
     processors: count(it.processors, `${name}.processors`),
     cpuUser: measure(it.cpuUser, `${name}.cpuUser`),
     cpuSystem: measure(it.cpuSystem, `${name}.cpuSystem`),
+    cpuMain: it.cpuMain === undefined ? 0 : measure(it.cpuMain, `${name}.cpuMain`),
   };
 }
 

@@ -49,6 +49,8 @@ export interface ThreadShare {
   readonly bytes: number;
   /** Time in which the thread was not waiting. */
   readonly busy: number;
+  /** Processor time of the thread; 0 where the kernel does not say. */
+  readonly cpu: number;
 }
 
 /** One machine's part. */
@@ -61,6 +63,8 @@ export interface HostRun {
   /** Processor time of the whole process. */
   readonly cpuUser: number;
   readonly cpuSystem: number;
+  /** Of it, the main thread's. */
+  readonly cpuMain: number;
 }
 
 /** Ctrl-C or a signal; as many errors as `stopAfter` allows; no connection could be opened for three timeouts. */

@@ -16,6 +16,7 @@ import type { LoadPlan } from './options.js';
 import type { LoadProgress } from './progress.js';
 import { completeResult, type LoadResult, type StopReason, type ThreadShare } from './result.js';
 import { Tally } from './tally.js';
+import { threadCpu } from './thread-cpu.js';
 import { warnings } from './warnings.js';
 
 /** How often the main thread looks, in milliseconds. */
@@ -35,6 +36,8 @@ const DEAD_AFTER = 3;
 interface Usage {
   readonly cpu: NodeJS.CpuUsage;
   readonly busy: ReadonlyMap<number, number>;
+  /** Processor time by the kernel's number of the thread; the main thread's is the process's. */
+  readonly threads: ReadonlyMap<number, number>;
 }
 
 export class Session {
@@ -249,18 +252,23 @@ export class Session {
 
   #usage(): Usage {
     const busy = this.#service.stats().threads.map(({ threadId, busyMs }): [number, number] => [threadId, busyMs]);
-    return { cpu: process.cpuUsage(), busy: new Map(busy) };
+    const threads = [process.pid, ...this.#tally.threads.map(({ counts }) => counts[B.KERNEL_THREAD] ?? 0)];
+    return {
+      cpu: process.cpuUsage(),
+      busy: new Map(busy),
+      threads: new Map(threads.map(thread => [thread, threadCpu(thread)])),
+    };
   }
 
-  #shares(): ThreadShare[] {
-    const { busy } = this.#usage();
+  #shares(after: Usage): ThreadShare[] {
     return this.#tally.threads.map(({ counts }, i) => {
       const id = counts[B.THREAD_ID] ?? 0;
       return {
         name: String(i + 1),
         responses: counts[B.RESPONSES] ?? 0,
         bytes: counts[B.BYTES_RECEIVED] ?? 0,
-        busy: Math.max(0, (busy.get(id) ?? 0) - (this.#before.busy.get(id) ?? 0)),
+        busy: since(this.#before.busy, after.busy, id),
+        cpu: since(this.#before.threads, after.threads, counts[B.KERNEL_THREAD] ?? 0),
       };
     });
   }
@@ -271,7 +279,8 @@ export class Session {
     const { times } = this.#board;
     const cpu = process.cpuUsage(this.#before.cpu);
     const duration = Math.max(0, this.#ended - this.#started);
-    const threads = this.#shares();
+    const after = this.#usage();
+    const threads = this.#shares(after);
     const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
     const result = completeResult({
       urls: [plan.target.url.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1')],
@@ -310,6 +319,7 @@ export class Session {
           processors: availableParallelism(),
           cpuUser: cpu.user / 1000,
           cpuSystem: cpu.system / 1000,
+          cpuMain: since(this.#before.threads, after.threads, process.pid),
         },
       ],
       conditions: plan.conditions,
@@ -330,4 +340,9 @@ export class Session {
     };
     return { ...result, warnings: warnings(result, facts) };
   }
+}
+
+/** What was added between two looks. */
+function since(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, number>, key: number): number {
+  return Math.max(0, (after.get(key) ?? 0) - (before.get(key) ?? 0));
 }

@@ -29,10 +29,10 @@ export function warnings(result: LoadResult, { missed, late, connected, gaveUp, 
   const found: string[] = [];
   if (!connected && !result.interrupted) found.push('No connection could be opened.');
   if (gaveUp) {
-    const limit = time(3 * result.settings.timeout);
-    found.push(`Ended early: no connection could be opened for three timeouts, ${limit}.`);
+    const tried = time(3 * result.settings.timeout);
+    found.push(`Ended early: no connection could be opened for three timeouts, ${tried}.`);
   }
-  const { duration, threads, requests, responses, hosts } = result;
+  const { requests, responses } = result;
   if (connected && responses === 0 && !result.interrupted) found.push('No request was answered.');
   for (const message of thrown) found.push(`check() of the script threw: ${message}`);
   if (connected && pauses > 0) {
@@ -41,21 +41,8 @@ export function warnings(result: LoadResult, { missed, late, connected, gaveUp, 
         `${number(pauses)} times. Otherwise there would have been more errors.`,
     );
   }
-  const judged = duration >= JUDGED_MS ? duration : Number.POSITIVE_INFINITY;
-  const busy = threads.reduce((sum, thread) => sum + thread.busy, 0) / (judged * Math.max(1, threads.length));
-  if (busy > BUSY) {
-    found.push(
-      `The load generator was the bottleneck: its threads were busy ${percent(Math.min(1, busy))} of the time. ` +
-        'More threads, or more machines, may get more out of the server.',
-    );
-  }
-  const used = Math.max(0, ...hosts.map(cpuShare));
-  if (busy <= BUSY && used > BUSY && duration >= JUDGED_MS) {
-    found.push(
-      `The load generator was the bottleneck: it used ${percent(Math.min(1, used))} of its processors' time. ` +
-        'More processors, or more machines, may get more out of the server.',
-    );
-  }
+  const limit = bottleneck(result);
+  if (limit !== undefined) found.push(limit);
   if (late > Math.max(requests * SHARE, MOST_LATE)) {
     found.push(
       `The load generator was the bottleneck: ${percent(late / requests)} of the requests were sent more than 1 ms late, ` +
@@ -63,10 +50,43 @@ export function warnings(result: LoadResult, { missed, late, connected, gaveUp, 
     );
   }
   if (missed > requests * SHARE) {
+    const isOwn = found.some(text => text.startsWith('The load generator'));
     found.push(
-      `The rate was not reached: ${number(missed)} requests that were due were never sent, for no connection was free. ` +
-        'More connections may help, if the server is not at its limit.',
+      isOwn
+        ? `The rate was not reached: ${number(missed)} requests that were due were never sent.`
+        : `The rate was not reached: ${number(missed)} requests that were due were never sent, for no connection was free. ` +
+            'More connections may help, if the server is not at its limit.',
     );
   }
   return found;
+}
+
+/** What of the generator was at its limit; undefined: nothing, as far as can be told. */
+function bottleneck(result: LoadResult): string | undefined {
+  const { duration, threads, hosts } = result;
+  if (duration < JUDGED_MS) return undefined;
+  const busy = threads.reduce((sum, thread) => sum + thread.busy, 0) / (duration * Math.max(1, threads.length));
+  const used = Math.max(0, ...hosts.map(cpuShare));
+  const [busiest, share] = busiestThread(result);
+  const [what, more] =
+    busy > BUSY
+      ? [`its threads were busy ${percent(Math.min(1, busy))} of the time`, 'threads']
+      : share > BUSY
+        ? [`${busiest} used ${percent(Math.min(1, share))} of a processor`, 'threads']
+        : used > BUSY
+          ? [`it used ${percent(Math.min(1, used))} of its processors' time`, 'processors']
+          : [];
+  if (what === undefined) return undefined;
+  return `The load generator was the bottleneck: ${what}. More ${more}, or more machines, may get more out of the server.`;
+}
+
+/** Which thread used the largest share of its time on a processor, and how much. */
+function busiestThread({ threads, hosts, duration }: LoadResult): readonly [name: string, share: number] {
+  let most: readonly [string, number] = ['no thread', 0];
+  const see = (name: string, cpu: number, time: number): void => {
+    if (cpu / time > most[1]) most = [name, cpu / time];
+  };
+  for (const { name, cpu } of threads) see(`thread ${name}`, cpu, duration);
+  for (const host of hosts) see('the main thread', host.cpuMain, host.duration);
+  return most;
 }

@@ -43,8 +43,10 @@ export const REFUSED = 12;
 export const THROWN = 13;
 /** TLS sessions that went on with an earlier one. */
 export const RESUMED = 14;
+/** The kernel's number of the thread, gettid(). */
+export const KERNEL_THREAD = 15;
 /** By status code, 0 to 999. */
-export const STATUSES = 15;
+export const STATUSES = 16;
 const COUNTS = STATUSES + 1000;
 /** Bytes of one thread's part: its counts, then its histograms, of answers and of TLS handshakes. */
 const THREAD_BYTES = COUNTS * 8 + 2 * Histogram.BYTES;

@@ -9,6 +9,7 @@ import type { Framer } from '../../shared/load/framer.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
 import { asProtocol, type LoadProtocol, ModuleFramer } from '../../shared/load/protocol.js';
 import { asScript, type LoadScript } from '../../shared/load/script.js';
+import { threadNumber } from '../../shared/load/thread-number.js';
 import type { Ready } from '../service/ready.js';
 import { Checker } from './checker.js';
 import { Driver } from './driver.js';
@@ -30,6 +31,7 @@ export async function setup(board: B.Assignment): Promise<void> {
   const script = board.script === undefined ? undefined : asScript(await import(board.script));
   const { counts, histogram, handshakes } = B.countsOf(board, B.joinBoard(board));
   counts[B.THREAD_ID] = threadId;
+  counts[B.KERNEL_THREAD] = threadNumber();
   const wire = board.tls === undefined ? new PlainWire(board) : new TlsWire(board, board.tls, counts, handshakes);
   const writer = writerFor(board, wire, counts, protocol, script);
   const capture = script?.check === undefined ? undefined : new CapturingFramer(keeper(board));
