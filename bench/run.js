@@ -5,7 +5,7 @@ import { cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs, styleText } from 'node:util';
-import { barChart, goalChart } from './lib/svg.js';
+import { barChart, goalChart } from './lib/charts.js';
 import { goalCells, printColumns } from './lib/table.js';
 
 const here = fileURLToPath(new URL('.', import.meta.url));

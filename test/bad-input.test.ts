@@ -6,7 +6,7 @@ const FIXTURES = `
 const { attempts, WRONG, problems, revoked, isRegistration, isFd } = await import(new URL('./test/support/odd-values.mjs', root).href);
 `;
 
-test('the functions of WaitService', { timeout: 60_000 }, async () => {
+test('the functions of WaitService', { timeout: 60_000, tags: ['slow'] }, async () => {
   const result = await runLimited(
     {},
     `${FIXTURES}
@@ -55,7 +55,7 @@ test('the functions of WaitService', { timeout: 60_000 }, async () => {
   expect(result.stdout).toBe('registrations 8 problems 0 \nproblems 0  fds true\n');
 });
 
-test('the functions of Ready, inside a handler', { timeout: 60_000 }, async () => {
+test('the functions of Ready, inside a handler', { timeout: 60_000, tags: ['slow'] }, async () => {
   const result = await runLimited(
     {},
     `

@@ -1,4 +1,8 @@
-/** The benchmarks themselves: each question runs on its own, answers in the same shape, and loses nothing. */
+/**
+ * The benchmarks themselves: each question runs on its own, answers in the same shape, and loses nothing.
+ *
+ * @module-tag slow
+ */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,8 @@
-/** As many registrations at once as the machine's fds allow, added and removed while threads wait; all counted. */
+/**
+ * As many registrations at once as the machine's fds allow, added and removed while threads wait; all counted.
+ *
+ * @module-tag slow
+ */
 import { execFileSync } from 'node:child_process';
 import { describe, expect, test } from 'vitest';
 import { runLimited } from './support/limited.ts';

@@ -1,4 +1,8 @@
-/** TCP connections that handlers accept, register, answer and close: many short ones, and many at once. All counted. */
+/**
+ * TCP connections that handlers accept, register, answer and close: many short ones, and many at once. All counted.
+ *
+ * @module-tag slow
+ */
 import { expect, test } from 'vitest';
 import { runLimited } from './support/limited.ts';
 

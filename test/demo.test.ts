@@ -1,4 +1,8 @@
-/** `epoll-pool demo`: what it measures, and how it shows it. */
+/**
+ * `epoll-pool demo`: what it measures, and how it shows it.
+ *
+ * @module-tag slow
+ */
 import { expect, test, vi } from 'vitest';
 import { cli, cliOnTerminal, hasTerminal } from './support/cli.ts';
 
@@ -70,13 +74,15 @@ test('fewer messages than connections, and more connections than are begun at on
 test('what a service loses is counted, does not hang the demo, and makes the exit code 1', async () => {
   const preload = new URL('fixtures/deaf-service.mjs', import.meta.url);
   const env = { NODE_OPTIONS: `--import=${preload.href}` };
-  const { code, stdout } = await cli([...SMALL, '--json'], 60_000, env);
+  const [{ code, stdout }, table] = await Promise.all([
+    cli([...SMALL, '--json'], 60_000, env),
+    cli(SMALL, 60_000, env),
+  ]);
   const { rows, clean } = JSON.parse(stdout);
   expect({ code, clean }).toEqual({ code: 1, clean: false });
   expect(rows[2]).toMatchObject({ handled: 105, ...CLEAN });
   // The first of ten connections has 11 of the 105 messages.
   expect(rows[3]).toMatchObject({ sent: 105, handled: 94, ...CLEAN, lost: 11 });
-  const table = await cli(SMALL, 60_000, env);
   expect(table.code).toBe(1);
   expect(table.stdout).toContain("The service's row is not clean.");
 });
@@ -98,7 +104,11 @@ test('piped, there is nothing but the table, within 100 columns, a line for each
 test.runIf(hasTerminal)(
   'on a terminal: one line of progress that is gone at the end, and colour unless NO_COLOR',
   async () => {
-    const coloured = await cliOnTerminal(SMALL, { TERM: 'xterm-256color' });
+    const env = { TERM: 'xterm-256color' };
+    const [coloured, plain] = await Promise.all([
+      cliOnTerminal(SMALL, env),
+      cliOnTerminal(SMALL, { ...env, NO_COLOR: '1' }),
+    ]);
     expect(coloured.code).toBe(0);
     expect(coloured.stdout).toContain('\x1b[32m');
     const [progress, result] = splitAtLast(coloured.stdout, '\r\x1b[2K');
@@ -106,7 +116,6 @@ test.runIf(hasTerminal)(
     expect(progress).not.toContain('\n');
     expect(result).toContain('3 threads');
 
-    const plain = await cliOnTerminal(SMALL, { TERM: 'xterm-256color', NO_COLOR: '1' });
     expect(plain.stdout).toContain('\r\x1b[2K');
     expect(plain.stdout.split(ESCAPE).filter(part => /^\[\d+m/.test(part))).toEqual([]);
   },

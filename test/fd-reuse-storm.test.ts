@@ -1,4 +1,8 @@
-/** fds closed behind the service's back, their numbers used again at once, under 4 waiting threads: no stranger's event. */
+/**
+ * fds closed behind the service's back, their numbers used again at once, under 4 waiting threads: no stranger's event.
+ *
+ * @module-tag slow
+ */
 import { setImmediate as turn } from 'node:timers/promises';
 import { EPOLLET, EPOLLIN, EPOLLONESHOT } from 'epoll-pool';
 import * as sys from 'epoll-pool/sys';

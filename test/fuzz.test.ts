@@ -41,7 +41,7 @@ const SETUP = `
   const many = (call, ...arbitraries) => fc.assert(fc.property(fc.tuple(...arbitraries), args => check(call, args)), settings);
 `;
 
-test('the instance, its events and its wakers', async () => {
+test('the instance, its events and its wakers', { timeout: 70_000, tags: ['slow'] }, async () => {
   const result = await run(
     `const RUNS = 3000;${SETUP}
     const events = new Events(4);
@@ -61,9 +61,9 @@ test('the instance, its events and its wakers', async () => {
     60_000,
   );
   expect(result).toMatchObject({ code: 0, signal: null, stdout: 'true\n', stderr: '' });
-}, 70_000);
+});
 
-test('waits on the loop', async () => {
+test('waits on the loop', { timeout: 70_000 }, async () => {
   const result = await run(
     `const RUNS = 3000;${SETUP}
     const events = new Events(4);
@@ -82,9 +82,9 @@ test('waits on the loop', async () => {
     60_000,
   );
   expect(result).toMatchObject({ code: 0, signal: null, stdout: 'done\n', stderr: '' });
-}, 70_000);
+});
 
-test('sys', async () => {
+test('sys', { timeout: 70_000, tags: ['slow'] }, async () => {
   const result = await run(
     `const RUNS = 3000;${SETUP}
     const made = call => (...args) => { const fds = [call(...args)].flatMap(x => (typeof x === 'object' ? Object.values(x) : [x])); for (const fd of fds) if (fd > 2) sys.close(fd); };
@@ -116,4 +116,4 @@ test('sys', async () => {
     60_000,
   );
   expect(result).toMatchObject({ code: 0, signal: null, stdout: 'true\n', stderr: '' });
-}, 70_000);
+});

@@ -2,7 +2,7 @@
 import { expect, test } from 'vitest';
 import { runLimited } from './support/limited.ts';
 
-test('EMFILE: an accept loop rests with one error, idle, and goes on after modify()', async () => {
+test('EMFILE: an accept loop rests with one error, idle, and goes on after modify()', { tags: ['slow'] }, async () => {
   const result = await runLimited(
     { fds: 200 },
     `

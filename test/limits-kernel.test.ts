@@ -147,7 +147,7 @@ test('ENFILE: the error names fs.file-max; the service goes on', async context =
   ]);
 });
 
-test('no thread to be had: start() rejects, the process and its services go on', async context => {
+test('no thread to be had: start() rejects, the process and its services go on', { tags: ['slow'] }, async context => {
   const reason = obstacleTo(UID + 1);
   if (reason !== undefined) return context.skip(reason);
   const result = await runLimited(

@@ -1,6 +1,8 @@
 /**
  * While the main thread is awake it takes what is ready itself, and the threads of a service without a handler stay out
  * of its way: nothing is lost or doubled by that, nobody sleeps through anything, and the event loop has its turns.
+ *
+ * @module-tag slow
  */
 import { once } from 'node:events';
 import {
@@ -89,7 +91,7 @@ test('events count for the threads, whoever fetched them', async () => {
   expect(total(service, 'handled')).toBe(2000);
   expect(total(service, 'events')).toBe(2000 + total(service, 'contended'));
   expect(total(service, 'waits')).toBeGreaterThan(0);
-  for (const { handled, waits } of service.stats().threads) expect(waits).toBeGreaterThan(handled > 0 ? 0 : -1);
+  expect(service.stats().threads.filter(({ handled, waits }) => handled > 0 && waits === 0)).toEqual([]);
 });
 
 test.each([1, 4])('%i threads: what becomes ready once the main thread sleeps comes at once', async threads => {

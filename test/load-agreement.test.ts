@@ -1,4 +1,8 @@
-/** A load test and the server that it tests count the same requests and the same bytes. */
+/**
+ * A load test and the server that it tests count the same requests and the same bytes.
+ *
+ * @module-tag slow
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

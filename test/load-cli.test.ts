@@ -1,4 +1,8 @@
-/** `epoll-pool load`, `merge` and `inspect`: output, exit codes, Ctrl-C. */
+/**
+ * `epoll-pool load`, `merge` and `inspect`: output, exit codes, Ctrl-C.
+ *
+ * @module-tag slow
+ */
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -53,7 +57,8 @@ test('--json is the whole result, --report a page; merge makes one of several', 
 test('no answer at all: code 1, a warning, and no latencies of 0', async () => {
   const server = await rawServer(socket => socket.destroy());
   for (const rate of [[], ['-R', '50']]) {
-    const { code, stdout } = await cli(['load', '-c', '2', '-d', '500ms', ...rate, `http://127.0.0.1:${server.port}`]);
+    const args = ['-c', '2', '-d', '500ms', '--timeout', '500ms', ...rate, `http://127.0.0.1:${server.port}`];
+    const { code, stdout } = await cli(['load', ...args]);
     expect({ rate, code }).toEqual({ rate, code: 1 });
     expect(stdout).toContain('! No request was answered.');
     expect(stdout).toMatch(/^Latency .*\n +- +- /m);

@@ -8,7 +8,7 @@ import { httpServer, OK } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
-test('warm-up: requests are sent, and not counted', async () => {
+test('warm-up: requests are sent, and not counted', { tags: ['slow'] }, async () => {
   for (const rate of [undefined, 500]) {
     const server = await httpServer();
     const warmup = 400;
@@ -81,7 +81,7 @@ test('aborted while it waits for the last answers of an open loop, with more req
   expect(result.duration).toBeLessThan(20_000);
 });
 
-test('progress: phases in order, figures that only grow', async () => {
+test('progress: phases in order, figures that only grow', { tags: ['slow'] }, async () => {
   const server = await httpServer();
   const seen: LoadProgress[] = [];
   await load({ url: server.url, warmup: 300, duration: 700, onProgress: progress => seen.push(progress) });
@@ -148,7 +148,7 @@ test('two load tests at the same time, merged by way of JSON', async () => {
   expect(reportHtml(all)).toMatch(/^<!doctype html>/);
 });
 
-test('the figures of the generator itself: threads, processors, the series', async () => {
+test('the figures of the generator itself: threads, processors, the series', { tags: ['slow'] }, async () => {
   const server = await httpServer();
   const { threads, hosts, series, settings, urls, ...result } = await load({
     url: server.url.replace('//', '//user:secret@'),

@@ -1,4 +1,8 @@
-/** Servers that are not there, reset, stall or talk nonsense: counted by kind, never a hang or a crash. */
+/**
+ * Servers that are not there, reset, stall or talk nonsense: counted by kind, never a hang or a crash.
+ *
+ * @module-tag slow
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type LoadOptions, load } from 'epoll-pool/load';
@@ -9,11 +13,11 @@ vi.setConfig({ testTimeout: 60_000 });
 
 const NONE = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 };
 
-/** A closed loop and an open one, both by number. */
+/** A closed loop and an open one, both by number; five each, because a place that fails again and again is tried ever later. */
 const LOOPS: ReadonlyArray<[string, Omit<LoadOptions, 'url'>]> = [
-  ['closed loop', { threads: 2, connections: 4, requests: 40 }],
-  ['open loop', { threads: 2, connections: 4, requests: 40, rate: 400 }],
-  ['pipelining', { threads: 2, connections: 4, requests: 40, pipelining: 3 }],
+  ['closed loop', { threads: 2, connections: 8, requests: 40 }],
+  ['open loop', { threads: 2, connections: 8, requests: 40, rate: 400 }],
+  ['pipelining', { threads: 2, connections: 8, requests: 40, pipelining: 3 }],
 ];
 
 test('nobody listens: connect, and the test ends at once', async () => {

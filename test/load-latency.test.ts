@@ -1,4 +1,8 @@
-/** What a load test says of latency agrees with a server whose delays are known. */
+/**
+ * What a load test says of latency agrees with a server whose delays are known.
+ *
+ * @module-tag slow
+ */
 import { load } from 'epoll-pool/load';
 import { expect, test, vi } from 'vitest';
 import { httpServer, OK } from './support/load-server.ts';

@@ -33,7 +33,7 @@ test.each([
   expect(result).toMatchObject({ requests: 8, responses: 0, errorCount: 8, errorDetails: { [detail]: 8 } });
 });
 
-test('a response whose length is never known, and one that is known', async () => {
+test('a response whose length is never known, and one that is known', { tags: ['slow'] }, async () => {
   const never = moduleFile('export function response() { return 0 }');
   expect(await load({ url, protocol: never, body: 'x', connections: 2, requests: 4, timeout: 200 })).toMatchObject({
     errors: { timeout: 4 },
@@ -46,7 +46,7 @@ test('a response whose length is never known, and one that is known', async () =
   });
 });
 
-test('request() throws, or returns what cannot be sent: load() rejects', async () => {
+test('request() throws, or returns what cannot be sent: load() rejects', { tags: ['slow'] }, async () => {
   const thrown = moduleFile(
     'export const response = () => 6; export function request() { throw new Error("out of ideas") }',
   );
@@ -55,7 +55,9 @@ test('request() throws, or returns what cannot be sent: load() rejects', async (
   await expect(load({ url, protocol: empty, duration: '30s' })).rejects.toThrow(TypeError);
 });
 
-test('a module that is not there, exports nothing, or has nothing to send: load() rejects', async () => {
+test('a module that is not there, exports nothing, or has nothing to send: load() rejects', {
+  tags: ['slow'],
+}, async () => {
   await expect(load({ url, protocol: '/nowhere/protocol.mjs' })).rejects.toMatchObject({
     code: 'ERR_MODULE_NOT_FOUND',
   });

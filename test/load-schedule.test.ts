@@ -125,7 +125,7 @@ function tallyFor(threads: number) {
     request: new Uint8Array(1),
     protocol: 'http',
     module: undefined,
-    destination: { port: 1, path: undefined },
+    address: undefined,
     traits: 0,
     list: [],
     base: { path: '/', authority: '', credentials: undefined, method: undefined, headers: [], body: undefined },

@@ -23,11 +23,12 @@ for (const mode of modes) {
     ['2 threads, a crash, modify, unregister', { threads: 2, writes: 3, orders: ['modify', 'unregister'], crashes: 1 }],
   ];
   for (const [name, setup] of setups) {
-    test(`${mode}: ${name}`, () => {
+    const tags = setup.threads > 2 ? ['slow'] : [];
+    test(`${mode}: ${name}`, { timeout: 120_000, tags }, () => {
       const { failure, states } = explore(claim, { mode, ...setup });
       expect(failure).toBeUndefined();
       expect(states).toBeGreaterThan(500);
-    }, 120_000);
+    });
   }
 }
 

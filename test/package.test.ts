@@ -1,4 +1,8 @@
-/** What npm packs is what a user installs: its files, its imports, and the README's examples, run from a folder of theirs. */
+/**
+ * What npm packs is what a user installs: its files, its imports, and the README's examples, run from a folder of theirs.
+ *
+ * @module-tag slow
+ */
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -49,8 +53,10 @@ function start(name: string, env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNu
 }
 
 test('holds built JavaScript, types and maps, and what a user should read; no tests, no sources', () => {
-  const other = files.filter(file => !/^\.\/dist\/.*\.(c?js|d\.c?ts|c?js\.map)$/.test(file)).sort();
+  const known = /^\.\/dist\/.*\.(c?js|d\.c?ts|c?js\.map)$|^\.\/docs\/.*\.(md|svg)$/;
+  const other = files.filter(file => !known.test(file)).sort();
   expect(other).toEqual(['./CHANGELOG.md', './LICENSE', './README.md', './package.json']);
+  expect(files).toContain('./docs/load-on-kubernetes.md');
   for (const entry of ['main/index', 'main/load/index', 'worker/index', 'shared/kernel/sys', 'main/cli']) {
     for (const end of ['js', 'd.ts', 'js.map']) expect(files).toContain(`./dist/${entry}.${end}`);
   }

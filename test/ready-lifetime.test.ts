@@ -1,7 +1,7 @@
 /** A Ready is valid until its handler returns, or its promise settles; after that its methods throw ERR_INVALID_STATE. */
 import { EPOLLIN } from 'epoll-pool';
 import { expect, test } from 'vitest';
-import { eventfd } from './support/fds.ts';
+import { eventfd, signal } from './support/fds.ts';
 import { module, start, until } from './support/service.ts';
 
 const CALLS = [
@@ -13,6 +13,8 @@ const CALLS = [
   'ready.unregister()',
   'ready.close()',
   'ready.state',
+  'ready.again()',
+  'ready.wake({ id: 1 })',
 ];
 
 /** The run for data 1 keeps its Ready and leaves it to timers; what comes of the calls is told by a later run. */
@@ -58,4 +60,34 @@ test('it is valid for as long as the promise is pending', async () => {
   await service.register(eventfd(1), { events: EPOLLIN });
   await until(() => service.stats().registrations === 0, 'the end');
   expect(messages).toEqual([[true, 8, 5]]);
+});
+
+test('a Ready that is kept never acts on another registration, in its run or between runs', async () => {
+  // Every run uses what the runs before have kept: of other registrations it throws, of this one's it may work.
+  const handler = module(`
+    const kept = new Map();
+    const bytes = new Uint8Array(8);
+    let wrong = 0, runs = 0;
+    export default ready => {
+      ready.read(bytes);
+      for (const [id, other] of kept) {
+        if (id === ready.id) continue;
+        for (const call of [() => other.read(bytes), () => other.write(bytes), () => other.close(), () => other.state, () => other.again()]) {
+          try { call(); wrong++; } catch (error) { if (error.code !== 'ERR_INVALID_STATE') wrong++; }
+        }
+      }
+      kept.set(ready.id, ready);
+      if (++runs % 50 === 0) ready.post([runs, wrong]);
+    };
+  `);
+  const { service, messages } = await start({ threads: 1, handler, stateBytes: 8 });
+  const fds = Array.from({ length: 10 }, () => eventfd());
+  for (const fd of fds) await service.register(fd, { events: EPOLLIN });
+  for (let round = 1; round <= 20; round++) {
+    for (const fd of fds) signal(fd);
+    await until(() => (service.stats().threads[0]?.handled ?? 0) >= 10 * round, 'the runs');
+  }
+  await until(() => messages.length === 4, 'what they came to');
+  expect(messages.at(-1)).toEqual([200, 0]);
+  expect(service.stats().registrations).toBe(10);
 });

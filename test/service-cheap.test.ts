@@ -1,4 +1,8 @@
-/** Cheap runs are one thread's, while the others stay away for a moment; nothing is lost by that, and nobody waits for long. */
+/**
+ * Cheap runs are one thread's, while the others stay away for a moment; nothing is lost by that, and nobody waits for long.
+ *
+ * @module-tag slow
+ */
 import { EPOLLET, EPOLLIN } from 'epoll-pool';
 import { expect, test } from 'vitest';
 import { eventfd, signal } from './support/fds.ts';

@@ -8,7 +8,7 @@ import { rejection, within } from './support/within.ts';
 
 const IN = { events: EPOLLIN };
 
-test('fifty services, one after another, leave no fd and no thread', async () => {
+test('fifty services, one after another, leave no fd and no thread', { timeout: 120_000, tags: ['slow'] }, async () => {
   const cells = new Cells();
   const once = async (): Promise<void> => {
     const service = await WaitService.start({ threads: 2, handler: STEERED, handlerData: cells.data('all') });
@@ -23,7 +23,7 @@ test('fifty services, one after another, leave no fd and no thread', async () =>
   const opened = 50; // the eventfds, which the test closes in the end
   expect(countFds() - opened).toBe(before.fds);
   await threadsDownTo(before.threads);
-}, 120_000);
+});
 
 test('running handlers end first, and none starts after', async () => {
   const cells = new Cells();

@@ -1,4 +1,8 @@
-/** process.exit() at any moment during start(): never an abort, never a hang. */
+/**
+ * process.exit() at any moment during start(): never an abort, never a hang.
+ *
+ * @module-tag slow
+ */
 import { expect, test } from 'vitest';
 import { ended, run, startFile } from './support/run.ts';
 

@@ -1,11 +1,15 @@
-/** The process ends at once on exit(), an uncaught error or a signal, whatever the threads are waiting for. */
+/**
+ * The process ends at once on exit(), an uncaught error or a signal, whatever the threads are waiting for.
+ *
+ * @module-tag slow
+ */
 import { expect, test } from 'vitest';
 import { run, start } from './support/run.ts';
 
 /** Long for a loaded machine, short beside a thread that is waited for. */
 const SOON = 3000;
 
-/** A service with threads that wait, one that is in a handler, and one that waits for room for its posts. */
+/** Threads that wait, threads in handlers of each kind, and one that waits for room for its posts. */
 const SERVICE = `
   const handler = 'data:text/javascript,' + encodeURIComponent(\`
     export default ready => {
@@ -15,13 +19,12 @@ const SERVICE = `
       if (ready.data === 4n) { ready.post(1); return new Promise(() => {}); }
     };
   \`);
-  const service = await lib.WaitService.start({ threads: 6, handler });
+  const idle = await lib.WaitService.start({ threads: 2 });
+  const service = await lib.WaitService.start({ threads: 5, handler });
   const begun = new Promise(resolve => { let n = 0; service.on('message', value => { if (value === 1 && ++n === 3) resolve(); }); });
   for (const data of [0, 1, 3, 4]) await service.register(sys.eventfd(data > 0 ? 1 : 0), { events: EPOLLIN, data });
   await begun;
   if (POSTING) await service.register(sys.eventfd(1), { events: EPOLLIN, data: 2 });
-  const idle = await lib.WaitService.start({ threads: 3 });
-  const from = performance.now();
   process.on('exit', () => process.stdout.write('exit'));
 `;
 
@@ -33,7 +36,7 @@ test.each([
   ['an unhandled rejection', "Promise.reject(new Error('unhandled'));", 1],
   ['a throw of the main module', "throw new Error('thrown');", 1],
 ])('%s', async (_how, statement, code) => {
-  for (const posting of [false, true]) {
+  const ends = [false, true].map(async posting => {
     const { child, result } = start(`const POSTING = ${posting};${SERVICE} process.stdout.write('now'); ${statement}`);
     let from = Number.NaN;
     child.stdout?.on('data', text => {
@@ -42,7 +45,8 @@ test.each([
     const { code: found, signal, stdout } = await result;
     expect({ found, signal, stdout }).toEqual({ found: code, signal: null, stdout: 'nowexit' });
     expect(performance.now() - from).toBeLessThan(SOON);
-  }
+  });
+  await Promise.all(ends);
 });
 
 /** Long enough for the end of a process whose threads wait for nothing; a thread that is waited for takes up to 500 ms. */

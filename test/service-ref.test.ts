@@ -4,7 +4,7 @@ import { ended, run, start } from './support/run.ts';
 
 const HANDLER = "const handler = 'data:text/javascript,export default r => { r.read(new Uint8Array(8)); r.post(1); }';";
 
-test.each(['', 'handler, '])('after unref() the process ends by itself (%s)', async option => {
+test.each(['', 'handler, '])('after unref() the process ends by itself (%s)', { tags: ['slow'] }, async option => {
   const source = `
     ${HANDLER}
     const service = await lib.WaitService.start({ ${option} threads: 4 });
@@ -17,7 +17,7 @@ test.each(['', 'handler, '])('after unref() the process ends by itself (%s)', as
   expect(result.ms).toBeLessThan(10_000);
 });
 
-test('by default it stays', async () => {
+test('by default it stays', { tags: ['slow'] }, async () => {
   const source = `
     const service = await lib.WaitService.start({ threads: 2 });
     service.unref();

@@ -58,7 +58,7 @@ test.each(cases)('%s', async (_what, handler, error) => {
   await threadsDownTo(before.threads);
 });
 
-test('threads that are still reading their files leave none of them open', async () => {
+test('threads that are still reading their files leave none of them open', { tags: ['slow'] }, async () => {
   const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-test-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const imports = ['first.mjs', 'second.mjs', 'third.mjs'];

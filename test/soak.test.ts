@@ -1,4 +1,8 @@
-/** Twenty seconds of the soak: random traffic, faults, churn and control requests, with all invariants checked. */
+/**
+ * Twenty seconds of the soak: random traffic, faults, churn and control requests, with all invariants checked.
+ *
+ * @module-tag slow
+ */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';

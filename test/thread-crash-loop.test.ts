@@ -1,4 +1,8 @@
-/** Threads that keep dying are replaced ever more slowly; the service stays, and recovers when they stop dying. */
+/**
+ * Threads that keep dying are replaced ever more slowly; the service stays, and recovers when they stop dying.
+ *
+ * @module-tag slow
+ */
 import { EPOLLIN } from 'epoll-pool';
 import { expect, test } from 'vitest';
 import { eventfd } from './support/fds.ts';

@@ -47,6 +47,7 @@ int main(int argc, char **argv) {
   sleep_ms(atof(argv[3]));
   int64_t from = now_ns(), before = received;
   sleep_ms(atof(argv[4]));
+  while (received == before) sleep_ms(1);
   double cost = (double)(now_ns() - from) / (received - before);
   stop = 1;
   pthread_join(thread, NULL);

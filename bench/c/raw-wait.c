@@ -97,6 +97,8 @@ int main(int argc, char **argv) {
   int64_t from = now_ns(), before = total(threads, 1);
   double cpu = cpu_us();
   sleep_ms(atof(argv[4]));
+  // On a machine that is busy with other things not one event may have come: without one there is nothing to divide by.
+  while (total(threads, 1) == before) sleep_ms(1);
   double events = (total(threads, 1) - before) / (tcp ? (double)MESSAGE : 1), seconds = (now_ns() - from) / 1e9;
   cpu = cpu_us() - cpu;
   stop = 1;

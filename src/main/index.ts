@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** `epoll-pool`: what users import. */
 export type { EventInit, FdLike } from '../shared/arguments.js';
 export { Epoll } from '../shared/epoll/epoll.js';
@@ -27,7 +28,7 @@ export {
 export { Waker } from '../shared/epoll/waker.js';
 export { EpollError } from '../shared/errors.js';
 export { detach } from './detach.js';
-export type { Registration, ServiceEvent } from './service/inbox/service-event.js';
+export type { Registration, ServiceEvent, WaitServiceEvents } from './service/inbox/service-event.js';
 export type { WaitServiceOptions } from './service/options.js';
 export { WaitService } from './service/service.js';
 export type { ThreadStats, WaitServiceStats } from './service/stats.js';

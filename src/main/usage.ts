@@ -1,4 +1,8 @@
-/** What the commands share about their arguments: what is wrong usage, and whole numbers within a range. */
+/** What the commands share about their arguments and exit codes. */
+import { messageOf } from '../shared/errors.js';
+
+/** The exit code after Ctrl-C, as shells have it: 128 + SIGINT. */
+export const INTERRUPTED = 130;
 
 /** The user asked for what the command does not have: exit code 2, the message on stderr. */
 export class UsageError extends Error {}
@@ -11,7 +15,7 @@ export function isUsageError(error: unknown): error is Error {
 
 /** What it says, without the advice that parseArgs adds and nobody here needs. */
 export function usageMessage(error: unknown): string {
-  const message = error instanceof Error ? error.message : String(error);
+  const message = messageOf(error);
   return isUsageError(error) ? message.replace(/\. To specify a positional argument .*$/s, '') : message;
 }
 

@@ -7,7 +7,7 @@ export type FdLike = number | { readonly fd: number };
 /** The interest and the caller's 64-bit identifier; `data` defaults to the fd, a number must be a safe integer >= 0. */
 export interface EventInit {
   readonly events: number;
-  readonly data?: bigint | number;
+  readonly data?: bigint | number | undefined;
 }
 
 const INT32_MAX = 0x7fff_ffff;

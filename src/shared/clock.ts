@@ -1,7 +1,10 @@
-/** Deadlines on the monotonic clock, the kernel's own: bound here, because a test's fake timers replace the public one. */
+/** Deadlines on the monotonic clock. It is bound here, once, because a user's fake timers replace performance.now(). */
 
 /** Milliseconds. */
 export const now = performance.now.bind(performance);
+
+/** The longest delay that Node's timers take, in milliseconds; what is longer fires at once. */
+export const LONGEST_TIMER = 0x7fff_ffff;
 
 /** Milliseconds; -1 (for ever) stays -1. */
 export function deadlineAfter(timeout: number): number {

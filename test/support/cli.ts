@@ -54,7 +54,7 @@ function follow(
 ): { child: ChildProcess; result: Promise<CliResult> } {
   const child = spawn(command, args, {
     // Whatever the caller's terminal is like: nothing of it reaches the child.
-    env: { PATH: process.env.PATH, HOME: process.env.HOME, ...env },
+    env: { PATH: process.env.PATH, HOME: process.env.HOME, EPOLL_POOL_ASSERT: process.env.EPOLL_POOL_ASSERT, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: limit,
     killSignal: 'SIGKILL',

@@ -1,13 +1,12 @@
 /** `epoll-pool demo`: concurrent wait safety, measured on this machine. */
 import { availableParallelism } from 'node:os';
+import { ProgressLine } from '../progress-line.js';
+import { paintFor } from '../terminal.js';
+import { INTERRUPTED } from '../usage.js';
 import { lesson } from './lessons.js';
 import { type DemoOptions, HELP, parseOptions } from './options.js';
-import { Progress } from './progress.js';
 import { report } from './report.js';
 import { type Figures, isClean, ROWS, runRow } from './row.js';
-import { painter } from './style.js';
-
-const INTERRUPTED = 130;
 
 /** @returns 0; 1 if the service's row is not clean */
 export async function run(argv: string[]): Promise<number> {
@@ -17,8 +16,7 @@ export async function run(argv: string[]): Promise<number> {
     stdout.write(HELP);
     return 0;
   }
-  const paint = painter(stdout);
-  const progress = new Progress(stdout, paint);
+  const progress = new ProgressLine(stdout);
   const interrupt = (): void => {
     progress.clear();
     process.exit(INTERRUPTED);
@@ -26,14 +24,16 @@ export async function run(argv: string[]): Promise<number> {
   process.once('SIGINT', interrupt);
   try {
     const rows = await runAll(options, progress);
-    stdout.write(options.json ? `${JSON.stringify(asJson(rows, options), null, 2)}\n` : report(rows, options, paint));
+    stdout.write(
+      options.json ? `${JSON.stringify(asJson(rows, options), null, 2)}\n` : report(rows, options, paintFor(stdout)),
+    );
     return isServiceClean(rows, options) ? 0 : 1;
   } finally {
     process.off('SIGINT', interrupt);
   }
 }
 
-async function runAll(options: DemoOptions, progress: Progress): Promise<Figures[]> {
+async function runAll(options: DemoOptions, progress: ProgressLine): Promise<Figures[]> {
   const rows: Figures[] = [];
   const widest = Math.max(...ROWS.map(({ length }) => length));
   try {

@@ -1,6 +1,7 @@
 /** The demo's options and its help. */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { MOST_THREADS } from '../service/options.js';
 import { wholeNumber } from '../usage.js';
 
 export interface DemoOptions {
@@ -13,7 +14,7 @@ export interface DemoOptions {
 }
 
 /** More threads than cores, so that threads are interrupted in the middle of what they do. */
-const THREADS = Math.min(254, Math.max(4, availableParallelism() * 2));
+const THREADS = Math.min(MOST_THREADS, Math.max(4, availableParallelism() * 2));
 const CONNECTIONS = 128;
 const MESSAGES = 24_000;
 
@@ -64,7 +65,7 @@ export function parseOptions(argv: string[]): DemoOptions {
     },
   });
   return {
-    threads: wholeNumber('threads', values.threads, 1, 254, THREADS),
+    threads: wholeNumber('threads', values.threads, 1, MOST_THREADS, THREADS),
     connections: wholeNumber('connections', values.connections, 1, 10_000, CONNECTIONS),
     messages: wholeNumber('messages', values.messages, 1, 10_000_000, MESSAGES),
     json: values.json,

@@ -1,6 +1,7 @@
 /** Threads that wait on one epoll fd and act on what they get, each for itself. */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
+import { now } from '../../shared/clock.js';
 import * as L from '../../shared/demo/ledger.js';
 import { Epoll } from '../../shared/epoll/epoll.js';
 import { EPOLLET, EPOLLIN, EPOLLONESHOT } from '../../shared/epoll/flags.js';
@@ -17,10 +18,10 @@ export async function startRawCrew(mode: RawMode, ledger: L.Ledger, fds: readonl
   const { plan, header } = ledger;
   const epoll = new Epoll();
   const settle = (): void => {
-    const until = performance.now() + LOADING_MS;
+    const until = now() + LOADING_MS;
     for (;;) {
       const loaded = Atomics.load(header, L.LOADED);
-      const left = until - performance.now();
+      const left = until - now();
       if (loaded >= plan.threads || left <= 0) return;
       Atomics.wait(header, L.LOADED, loaded, left);
     }
@@ -44,10 +45,10 @@ export async function startRawCrew(mode: RawMode, ledger: L.Ledger, fds: readonl
   };
   try {
     for (const [connection, fd] of fds.entries()) epoll.register(fd, { events: MASKS[mode], data: connection });
-    const until = performance.now() + START_MS;
+    const until = now() + START_MS;
     while (Atomics.load(header, L.READY) < plan.threads) {
       if (failure !== undefined) throw failure;
-      if (performance.now() > until) throw new Error(`the threads did not start within ${START_MS / 1000} s`);
+      if (now() > until) throw new Error(`the threads did not start within ${START_MS / 1000} s`);
       await new Promise(resolve => setTimeout(resolve, 5));
     }
   } catch (error) {

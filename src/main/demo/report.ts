@@ -1,9 +1,9 @@
 /** The demo's result for readers: a table, what each row teaches, and the verdict. */
 import { availableParallelism } from 'node:os';
+import type { Paint, Style } from '../terminal.js';
 import { lesson } from './lessons.js';
 import type { DemoOptions } from './options.js';
 import { type Figures, isClean } from './row.js';
-import type { Paint, Style } from './style.js';
 
 const WIDTH = 100;
 /** More threads than this are shown by their smallest and largest share. */
@@ -31,7 +31,8 @@ const COLUMNS: readonly Column[] = [
   { head: ['by thread', '%'], value: f => shares(f.byThread) },
 ];
 
-export function count(n: number): string {
+/** With its thousands apart: `24,000`. */
+function grouped(n: number): string {
   return n.toLocaleString('en-US');
 }
 
@@ -46,7 +47,7 @@ function table(rows: readonly Figures[], paint: Paint): string[] {
   const texts = rows.map(row =>
     COLUMNS.map(({ value }) => {
       const shown = value(row);
-      return typeof shown === 'number' ? count(shown) : shown;
+      return typeof shown === 'number' ? grouped(shown) : shown;
     }),
   );
   const widths = COLUMNS.map(({ head }, i) => Math.max(...[...head, ...texts.map(row => row[i] ?? '')].map(length)));
@@ -91,8 +92,8 @@ export function report(rows: readonly Figures[], options: DemoOptions, paint: Pa
   const cores = availableParallelism();
   const setting = [
     `${threads} ${threads === 1 ? 'thread' : 'threads'} on one epoll fd (${cores} ${cores === 1 ? 'core' : 'cores'})`,
-    `${count(connections)} TCP ${connections === 1 ? 'connection' : 'connections'}`,
-    `${count(messages)} ${messages === 1 ? 'message' : 'messages'} a row`,
+    `${grouped(connections)} TCP ${connections === 1 ? 'connection' : 'connections'}`,
+    `${grouped(messages)} ${messages === 1 ? 'message' : 'messages'} a row`,
   ];
   const names = Math.max(...rows.map(({ row }) => row.length));
   const lessons = rows.map(row => `${paint('bold', row.row.padEnd(names))}  ${lesson(row, messages)}`);
@@ -111,7 +112,10 @@ export function report(rows: readonly Figures[], options: DemoOptions, paint: Pa
 function verdict(rows: readonly Figures[], messages: number, paint: Paint): string {
   const service = rows.find(({ row }) => row === 'service');
   if (service !== undefined && isClean(service, messages)) {
-    return paint('green', `The service handled all ${count(service.handled)} messages: each once, whole and in order.`);
+    return paint(
+      'green',
+      `The service handled all ${grouped(service.handled)} messages: each once, whole and in order.`,
+    );
   }
   return paint('red', "The service's row is not clean.");
 }

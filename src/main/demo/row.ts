@@ -1,4 +1,5 @@
 /** One row of the demo: connections, threads, traffic; and what came of it. */
+import { now } from '../../shared/clock.js';
 import * as L from '../../shared/demo/ledger.js';
 import type { RawMode } from '../../worker/demo/raw-thread.js';
 import { openConnections } from './connections.js';
@@ -71,7 +72,7 @@ export async function runRow(row: RowName, options: DemoOptions, onProgress: (n:
 /** Resolves when all is handled, or nothing has moved for a second; to how long it took, in milliseconds. */
 async function carry(traffic: Traffic, crew: Crew, ledger: L.Ledger, onProgress: (n: number) => void): Promise<number> {
   const { messages } = ledger.plan;
-  const started = performance.now();
+  const started = now();
   let movedAt = started;
   let moved = -1;
   traffic.start();
@@ -84,7 +85,7 @@ async function carry(traffic: Traffic, crew: Crew, ledger: L.Ledger, onProgress:
     const movement = ledger.movement();
     if (movement !== moved) {
       moved = movement;
-      movedAt = performance.now();
+      movedAt = now();
       quiet = 0;
     }
     if (handled === messages) break;

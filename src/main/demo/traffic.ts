@@ -3,6 +3,7 @@
  * that pipeline their requests. What is not answered holds nothing up for long.
  */
 import type { Socket } from 'node:net';
+import { now } from '../../shared/clock.js';
 import type { Ledger } from '../../shared/demo/ledger.js';
 import { ANSWER, encodeMessage } from '../../shared/demo/message.js';
 
@@ -23,7 +24,7 @@ class Sender {
   #answered = 0;
   /** Between the two pieces of a message. */
   #halfway = false;
-  #movedAt = performance.now();
+  #movedAt = now();
   #rest: Buffer = Buffer.alloc(0);
 
   constructor(client: Socket, ledger: Ledger, connection: number) {
@@ -56,9 +57,10 @@ class Sender {
     });
   }
 
-  giveUp(now: number): void {
-    if (this.#next === this.#quota || now - this.#movedAt < PATIENCE) return;
-    this.#movedAt = now;
+  /** @param at the time */
+  giveUp(at: number): void {
+    if (this.#next === this.#quota || at - this.#movedAt < PATIENCE) return;
+    this.#movedAt = at;
     this.#answered = this.#next;
     this.send();
   }
@@ -70,7 +72,7 @@ class Sender {
       this.#answered = Math.max(this.#answered, answers.readUInt32LE(at) + 1);
     }
     this.#rest = answers.subarray(end);
-    this.#movedAt = performance.now();
+    this.#movedAt = now();
     this.send();
   }
 }
@@ -95,7 +97,7 @@ export class Traffic {
 
   /** To be called now and then: goes on where answers stay out. */
   giveUp(): void {
-    const now = performance.now();
-    for (const sender of this.#senders) sender.giveUp(now);
+    const at = now();
+    for (const sender of this.#senders) sender.giveUp(at);
   }
 }

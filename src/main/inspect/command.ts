@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { columns, type Output, type Paint, paintFor, printable } from '../../shared/terminal.js';
+import { messageOf } from '../../shared/errors.js';
+import { columns, type Output, type Paint, paintFor, printable } from '../terminal.js';
 import { usageMessage } from '../usage.js';
 import {
   type Instance,
@@ -10,6 +11,7 @@ import {
   inspectProcess,
   isForbidden,
   isGone,
+  obstacleIn,
   type ProcessEpolls,
   type Watched,
 } from './process.js';
@@ -84,6 +86,8 @@ function parsePid(positionals: readonly string[]): number | undefined {
 
 function reason(error: unknown, pid: number | undefined, root: string): string {
   if (process.platform !== 'linux' && root === '/proc') return `epoll is Linux's own; this is ${process.platform}`;
+  const obstacle = obstacleIn(root);
+  if (obstacle !== undefined) return obstacle;
   if (pid !== undefined && isGone(error)) return `there is no process ${pid}`;
   if (pid !== undefined && isForbidden(error)) {
     const owner = ownerOf(join(root, String(pid)));
@@ -101,10 +105,6 @@ function ownerOf(directory: string): number | undefined {
   } catch {
     return undefined;
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function toJSON(value: unknown): string {

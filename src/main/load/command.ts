@@ -1,7 +1,6 @@
 /** `epoll-pool load`: a load test from the command line. */
-import { Progress } from '../demo/progress.js';
-import { painter } from '../demo/style.js';
-import { UsageError } from '../usage.js';
+import { ProgressLine } from '../progress-line.js';
+import { INTERRUPTED, UsageError } from '../usage.js';
 import { asTyped, LOAD_USAGE, type LoadCommand, parseLoadCommand } from './command-line.js';
 import { exitCode } from './conditions.js';
 import { number, time } from './format.js';
@@ -12,7 +11,6 @@ import type { LoadProgress } from './progress.js';
 
 /** Of the progress bar: it shows shares of this. */
 const WHOLE = 1000;
-const INTERRUPTED = 130;
 
 /** @returns 0; 1 after errors, or when the test could not be run; wrong usage is thrown */
 export async function run(argv: string[]): Promise<number> {
@@ -23,7 +21,7 @@ export async function run(argv: string[]): Promise<number> {
   }
   const { options, output } = command;
   checkWritable(output);
-  const progress = new Progress(process.stderr, painter(process.stderr));
+  const progress = new ProgressLine(process.stderr);
   const controller = new AbortController();
   let begun = false;
   const interrupt = (): void => {

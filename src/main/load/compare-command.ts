@@ -2,7 +2,7 @@
 import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
-import { columns, type Paint, paintFor, printable } from '../../shared/terminal.js';
+import { columns, type Paint, paintFor, printable } from '../terminal.js';
 import { UsageError } from '../usage.js';
 import {
   type ComparedRow,

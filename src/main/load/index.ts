@@ -1,8 +1,13 @@
+/// <reference types="node" preserve="true" />
 /** `epoll-pool/load`: load tests, driven by a WaitService. */
 import * as args from '../../shared/arguments.js';
 import { aborted, invalidType, outOfRange } from '../../shared/errors.js';
+import { importUrl } from '../../shared/import-url.js';
+import { encodePath } from '../../shared/kernel/sockaddr.js';
 import { createBoard, STATE_BYTES } from '../../shared/load/board.js';
 import { asScript, type LoadScript } from '../../shared/load/script.js';
+import { refuseOnDeno } from '../../shared/runtime.js';
+import { LOAD_HANDLER } from '../../shared/service/own-handlers.js';
 import { TlsContext } from '../../shared/tls/context.js';
 import { freeResumption } from '../../shared/tls/session.js';
 import { WaitService } from '../service/service.js';
@@ -25,9 +30,11 @@ export { readResult } from './result-json.js';
 
 export interface LoadHooks {
   /** Ends the test at once: what was measured so far is the result, with `interrupted`. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** Called about ten times a second. */
-  readonly onProgress?: (progress: LoadProgress) => void;
+  readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** As WaitServiceOptions has it, for bundles. */
+  readonly threadFile?: string | URL | undefined;
 }
 
 /**
@@ -48,16 +55,18 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw invalidType('onProgress', 'a function', onProgress);
   }
+  const hooks = { signal, onProgress, threadFile: options.threadFile };
+  refuseOnDeno('load() needs Node');
   checkLimits(plan);
   if (signal?.aborted) throw aborted(signal);
-  if (plan.script === undefined) return run(plan, undefined, undefined, signal, onProgress);
-  const script = asScript(await import(plan.script));
+  if (plan.script === undefined) return run(plan, undefined, undefined, hooks);
+  const script = asScript(await importUrl(plan.script));
   if (script.request !== undefined && plan.list.length > 0) {
     throw outOfRange('urls', "given only without a script's request()", options.urls);
   }
   const data = await script.setup?.();
   try {
-    return await run(plan, script, data, signal, onProgress);
+    return await run(plan, script, data, hooks);
   } finally {
     await script.teardown?.(data);
   }
@@ -67,8 +76,7 @@ async function run(
   plan: LoadPlan,
   script: LoadScript | undefined,
   data: unknown,
-  signal: AbortSignal | undefined,
-  onProgress: LoadHooks['onProgress'],
+  { signal, onProgress, threadFile }: LoadHooks,
 ): Promise<LoadResult> {
   const {
     threads,
@@ -108,7 +116,7 @@ async function run(
       resumption: new Float64Array(new SharedArrayBuffer(8)),
       taken: new Int32Array(new SharedArrayBuffer(4)),
     },
-    destination: { port: target.port, path: target.socketPath },
+    address: target.socketPath === undefined ? undefined : encodePath(Buffer.from(target.socketPath)).bytes,
     expected: isChecked ? new Uint8Array(1000).fill(1) : plan.expected,
     connections,
     rate,
@@ -118,7 +126,8 @@ async function run(
   try {
     const service = await WaitService.start({
       threads,
-      handler: new URL('../../worker/load/handler.js', import.meta.url),
+      handler: new URL(LOAD_HANDLER),
+      threadFile,
       handlerData: board,
       stateBytes: STATE_BYTES,
       // Beside the connections a timer; and one that is opened anew is registered before the old one has ended.

@@ -9,6 +9,7 @@ import type { Stage } from '../../shared/load/profile.js';
 import type { RequestBase } from '../../shared/load/request-builder.js';
 import { parseTarget, type Target } from '../../shared/load/target.js';
 import type { TlsClientOptions } from '../../shared/tls/context.js';
+import { MOST_THREADS } from '../service/options.js';
 import { parseCondition } from './conditions.js';
 import { type Expectation, expectedStatuses } from './expectation.js';
 import { requestList } from './request-list.js';
@@ -20,13 +21,13 @@ export interface LoadOptions {
   /** `http://host:port/path`, `https://…`, `tcp://host:port`, `http://unix:/path/of.sock:/path`, `tcp://unix:/path/of.sock`. */
   readonly url: string | URL;
   /** Open at the same time: 1 to 1,000,000; default 10. */
-  readonly connections?: number;
+  readonly connections?: number | undefined;
   /** That drive them: 1 to 254; default one for each processor, and not more than connections. */
-  readonly threads?: number;
+  readonly threads?: number | undefined;
   /** How long requests are sent and counted; default 10 s, or until `requests` are answered. */
-  readonly duration?: number | string;
+  readonly duration?: number | string | undefined;
   /** How many requests are sent in all; with `duration`, whichever comes first. */
-  readonly requests?: number;
+  readonly requests?: number | undefined;
   /**
    * Requests a second in all, sent when they are due whether or not the server keeps up (an open loop); latency counts from
    * when they were due. With `duration` exactly as many become due as that makes; those that find every connection busy are
@@ -35,44 +36,44 @@ export interface LoadOptions {
    * A rate that changes: from 0 linearly `to` each, in the time of `over` (0: at once); the last is kept. Without `duration`
    * the sum of these times is the test's.
    */
-  readonly rate?: number | ReadonlyArray<{ readonly to: number; readonly over: number | string }>;
+  readonly rate?: number | ReadonlyArray<{ readonly to: number | undefined; readonly over: number | string }>;
   /** Default GET, or POST with a body. */
-  readonly method?: string;
-  readonly headers?: RequestHeaders;
+  readonly method?: string | undefined;
+  readonly headers?: RequestHeaders | undefined;
   /** Of each request; a string is sent as UTF-8. For tcp:// the bytes that are sent, and as many are expected back. */
-  readonly body?: string | Uint8Array;
+  readonly body?: string | Uint8Array | undefined;
   /** A file with the body. */
-  readonly bodyFile?: string | URL;
+  readonly bodyFile?: string | URL | undefined;
   /** Longest wait for an answer, connecting included; default 5 s. */
-  readonly timeout?: number | string;
+  readonly timeout?: number | string | undefined;
   /** How long requests are sent before any is counted; default 0. */
-  readonly warmup?: number | string;
+  readonly warmup?: number | string | undefined;
   /** Requests that a connection has under way at once: 1 to 1,000; default 1. */
-  readonly pipelining?: number;
+  readonly pipelining?: number | undefined;
   /** Requests that are sent in turn, instead of the url's path: '/path' or 'METHOD /path'; headers and body hold for each. */
-  readonly urls?: readonly string[];
+  readonly urls?: readonly string[] | undefined;
   /** A module that makes each request, checks each answer, or both: LoadScript. */
-  readonly script?: string | URL;
+  readonly script?: string | URL | undefined;
   /** Status codes that are no error, such as 200, '2xx', '200-299' or '2xx,304'; default '2xx,3xx', with a script's check() any. */
-  readonly expect?: Expectation;
+  readonly expect?: Expectation | undefined;
   /**
    * What must hold of the result, such as 'p99<50ms', 'rate>10k', 'errors<0.1%': its `verdicts` say whether it does. p50 or any
    * other percentile, min, mean, max (us, ms, s), rate (a second), errors (a number or %); <, <=, >, >=.
    */
-  readonly require?: string | readonly string[];
+  readonly require?: string | readonly string[] | undefined;
   /** After so many errors the test ends. */
-  readonly stopAfter?: number;
+  readonly stopAfter?: number | undefined;
   /** Whether a request that times out counts among the latencies, with the time that it was waited for; default false. */
-  readonly timeoutsCount?: boolean;
+  readonly timeoutsCount?: boolean | undefined;
   /**
    * For https://: node:tls's options, by its names: ca, cert, key, servername, rejectUnauthorized, ciphers, minVersion …
    * Certificates are verified unless `rejectUnauthorized` is false; ALPN offers http/1.1.
    */
-  readonly tls?: TlsClientOptions;
+  readonly tls?: TlsClientOptions | undefined;
   /** For https://: whether TLS sessions are resumed; default false: each connection has a whole handshake. */
-  readonly resume?: boolean;
+  readonly resume?: boolean | undefined;
   /** For tcp://: a module that says what is sent, and where an answer ends. */
-  readonly protocol?: string | URL;
+  readonly protocol?: string | URL | undefined;
 }
 
 /** The options with their defaults, ready to be carried out (and structured-cloned). Milliseconds. */
@@ -118,7 +119,7 @@ export interface LoadPlan {
 }
 
 /** Every option there is: one that is misspelt would be left out of account. */
-const NAMES: Readonly<Record<keyof LoadOptions | 'signal' | 'onProgress', true>> = {
+const NAMES: Readonly<Record<keyof LoadOptions | 'signal' | 'onProgress' | 'threadFile', true>> = {
   url: true,
   connections: true,
   threads: true,
@@ -143,10 +144,10 @@ const NAMES: Readonly<Record<keyof LoadOptions | 'signal' | 'onProgress', true>>
   resume: true,
   signal: true,
   onProgress: true,
+  threadFile: true,
 };
 
 const MAX_CONNECTIONS = 1_000_000;
-const MAX_THREADS = 254;
 const MAX_PIPELINING = 1000;
 const MAX_RATE = 1e8;
 const MAX_STOP_AFTER = 1_000_000_000;
@@ -178,7 +179,7 @@ export function planLoad(options: LoadOptions): LoadPlan {
   return {
     target,
     connections: open,
-    threads: threads === undefined ? defaultThreads(open) : args.integer(threads, 'threads', 1, MAX_THREADS),
+    threads: threads === undefined ? defaultThreads(open) : args.integer(threads, 'threads', 1, MOST_THREADS),
     duration: duration === undefined ? defaultDuration(total, stages) : milliseconds(duration, 'duration', 1),
     requests: total ?? Number.POSITIVE_INFINITY,
     rate: stages === undefined ? checkRate(rate) : Math.max(...stages.map(({ to }) => to)),
@@ -205,7 +206,7 @@ function checkNames(options: object): void {
 }
 
 function defaultThreads(connections: number): number {
-  return Math.min(availableParallelism(), connections, MAX_THREADS);
+  return Math.min(availableParallelism(), connections, MOST_THREADS);
 }
 
 function defaultDuration(requests: number | undefined, stages: readonly Stage[] | undefined): number {

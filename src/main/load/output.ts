@@ -2,7 +2,8 @@
 import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { ParseArgsConfig } from 'node:util';
-import { paintFor } from '../../shared/terminal.js';
+import { messageOf } from '../../shared/errors.js';
+import { paintFor } from '../terminal.js';
 import { UsageError } from '../usage.js';
 import { intervalsCsv } from './intervals-csv.js';
 import { percentileText } from './percentile-text.js';
@@ -49,8 +50,7 @@ function checkFile(name: string, file: string): void {
     else accessSync(file, constants.W_OK);
     if (found?.isDirectory() === true) throw new Error('it is a folder');
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new UsageError(`--${name} ${file} cannot be written: ${reason}`);
+    throw new UsageError(`--${name} ${file} cannot be written: ${messageOf(error)}`);
   }
 }
 

@@ -1,5 +1,5 @@
 /** A result as a table on a terminal. */
-import { columns, type Paint, plain, printable } from '../../shared/terminal.js';
+import { columns, type Paint, plain, printable } from '../terminal.js';
 import { bytes, measuredValue, number, percent, remarks, settingsLine, time, timeOrNone } from './format.js';
 import { cpuShare, ERROR_KINDS, type LoadResult, statusClasses } from './result.js';
 import { slotsOf } from './slots.js';

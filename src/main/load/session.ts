@@ -4,6 +4,7 @@ import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { EPOLLET, EPOLLIN } from '../../shared/epoll/flags.js';
+import { encodeHost } from '../../shared/kernel/sockaddr.js';
 import { close, timerfd } from '../../shared/kernel/sys.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
@@ -75,14 +76,17 @@ export class Session {
     this.#tally = new Tally(board, plan.timeoutsCount);
     this.#schedule = board.schedule && new Schedule(board.schedule);
     const opening = openingAtATime();
-    const connector = new Connector(plan.target, plan.timeout, opening, address => B.tellAddress(board, address));
+    const connector = new Connector(plan.target, plan.timeout, opening, address =>
+      B.tellAddress(board, encodeHost(address, plan.target.port).bytes),
+    );
     this.#fleet = new Fleet(board, plan.connections, plan.timeout, opening, service, connector, this.#tally);
     this.#before = this.#usage();
-    service.on('message', (parting: B.Parting) => {
-      if (parting.kind === 'note') this.#notes.add(parting.detail);
-      else this.#fleet.parted(parting);
+    service.on('message', value => {
+      if (!B.isParting(value)) return;
+      if (value.kind === 'note') this.#notes.add(value.detail);
+      else this.#fleet.parted(value);
     });
-    service.on('error', (error: Error) => {
+    service.on('error', error => {
       this.#failure ??= error;
     });
   }

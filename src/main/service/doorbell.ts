@@ -1,9 +1,9 @@
 /** How threads wake the main thread: a pipe, read by a socket of Node's, which is safe to ref, unref and tear down. */
 import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { EpollError } from '../../shared/errors.js';
-import { close, pipe, write } from '../../shared/kernel/syscalls.js';
-
-const BELL = new Uint8Array([1]);
+import { close, pipe } from '../../shared/kernel/syscalls.js';
+import { ringBell } from '../../shared/service/bell.js';
+import { closeTracked, track } from './tracked-fd.js';
 
 export class Doorbell {
   /** What the threads write to. */
@@ -17,7 +17,12 @@ export class Doorbell {
     const code = pipe(fds);
     if (code < 0) throw new EpollError(code, 'pipe2');
     const [readable = -1, writable = -1] = fds;
-    this.bell = writable;
+    try {
+      this.bell = track(writable);
+    } catch (error) {
+      close(readable);
+      throw error;
+    }
     const options: SocketConstructorOpts & { onread: OnReadOpts } = {
       fd: readable,
       readable: true,
@@ -38,7 +43,7 @@ export class Doorbell {
 
   /** The main thread wakes itself, for when its event loop has had a turn. */
   ring(): void {
-    write(this.bell, BELL, 1);
+    ringBell(this.bell);
   }
 
   /** Whether it holds the process. */
@@ -59,6 +64,6 @@ export class Doorbell {
   /** No thread writes any more. */
   close(): void {
     this.#socket.destroy();
-    close(this.bell);
+    closeTracked(this.bell);
   }
 }

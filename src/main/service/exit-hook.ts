@@ -1,4 +1,7 @@
-/** One 'exit' listener for all services of a thread: Node cannot end a thread that is inside epoll_wait. */
+/**
+ * Calls services back when this thread's process (or this worker) exits: Node cannot end a thread that is inside epoll_wait, so
+ * the service has to wake it. One 'exit' listener for all of them, for Node warns of more than ten.
+ */
 
 const hooks = new Set<() => void>();
 

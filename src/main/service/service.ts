@@ -1,25 +1,25 @@
 /** WaitService: one epoll instance, waited on by a pool of threads at the same time. */
 
-import { EventEmitter } from 'node:events';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import type { EventInit, FdLike, Target } from '../../shared/arguments.js';
 import * as args from '../../shared/arguments.js';
+import { LONGEST_TIMER } from '../../shared/clock.js';
 import { EPOLLEXCLUSIVE } from '../../shared/epoll/flags.js';
 import { EBADF, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
 import { requireLinux } from '../../shared/kernel/syscalls.js';
-import type { Core } from './core.js';
+import { requirePackage } from '../../shared/packages.js';
+import { refuseOnBun } from '../../shared/runtime.js';
+import { TypedEmitter } from '../typed-emitter.js';
+import { Core } from './core.js';
 import type { Sink } from './inbox/intake.js';
 import { EventIteration } from './inbox/iteration.js';
-import type { Registration, ServiceEvent } from './inbox/service-event.js';
+import type { Registration, ServiceEvent, WaitServiceEvents } from './inbox/service-event.js';
 import { type CheckedOptions, checkServiceOptions, type WaitServiceOptions } from './options.js';
 import { controlError, NO_ROOM } from './registry/registry.js';
 import { full } from './registry/requests.js';
 import { readStats, type WaitServiceStats } from './stats.js';
 
-/** The longest delay of setInterval: what only has to keep the process alive. */
-const LONGEST_TIMER = 0x7fff_ffff;
-
-/** What only `start` has: the constructor is not for users. */
+/** The constructor's argument: start() alone can make one, so nobody else can call the constructor. */
 class Starting {
   constructor(
     readonly options: CheckedOptions,
@@ -46,7 +46,10 @@ const data = new Uint32Array(2);
  *
  * Emits: 'event' (ServiceEvent; without a handler), 'message' (value, from ready.post), 'error' (Error, ServiceEvent?).
  */
-export class WaitService extends EventEmitter implements AsyncDisposable, AsyncIterable<ServiceEvent> {
+export class WaitService
+  extends TypedEmitter<WaitServiceEvents>
+  implements AsyncDisposable, AsyncIterable<ServiceEvent>
+{
   readonly #core: Core;
   readonly #capacity: number;
   readonly #hasHandler: boolean;
@@ -83,8 +86,9 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
   static async start(options: WaitServiceOptions = {}): Promise<WaitService> {
     const checked = checkServiceOptions(options);
     requireLinux();
-    // Loaded when needed: whoever uses only the primitive does not load piscina.
-    const { Core } = await import('./core.js');
+    refuseOnBun('WaitService, and load() which stands on it, need Node; Epoll and wait() work, in Workers too');
+    // Loaded when needed: whoever uses only the primitive does not load it. Here, while nothing is open that a failure would leave.
+    requirePackage('piscina');
     const service = new WaitService(new Starting(checked, sink => new Core(checked, sink)));
     const alive = setInterval(() => {}, LONGEST_TIMER);
     try {
@@ -221,7 +225,7 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
    * Starts no further handler, lets running ones end, joins the threads, closes the epoll fd. Idempotent. With a
    * `timeout` (milliseconds) it ends the threads of handlers that still run by then; without, it waits for them.
    */
-  close(options: { timeout?: number } = {}): Promise<void> {
+  close(options: { timeout?: number | undefined } = {}): Promise<void> {
     return new Promise((resolve, reject) => {
       args.options(options);
       const given: unknown = options.timeout;
@@ -273,22 +277,28 @@ export class WaitService extends EventEmitter implements AsyncDisposable, AsyncI
   }
 
   // An 'event' listener is a consumer; once() and prependOnceListener() come through these.
-  override on(...args: Parameters<EventEmitter['on']>): this {
-    this.#beforeListener(args[0]);
-    return super.on(...args);
+  override on<K extends keyof WaitServiceEvents>(name: K, listener: (...args: WaitServiceEvents[K]) => void): this {
+    this.#beforeListener(name);
+    return super.on(name, listener);
   }
 
-  override addListener(...args: Parameters<EventEmitter['on']>): this {
-    this.#beforeListener(args[0]);
-    return super.addListener(...args);
+  override addListener<K extends keyof WaitServiceEvents>(
+    name: K,
+    listener: (...args: WaitServiceEvents[K]) => void,
+  ): this {
+    this.#beforeListener(name);
+    return super.addListener(name, listener);
   }
 
-  override prependListener(...args: Parameters<EventEmitter['on']>): this {
-    this.#beforeListener(args[0]);
-    return super.prependListener(...args);
+  override prependListener<K extends keyof WaitServiceEvents>(
+    name: K,
+    listener: (...args: WaitServiceEvents[K]) => void,
+  ): this {
+    this.#beforeListener(name);
+    return super.prependListener(name, listener);
   }
 
-  #beforeListener(name: string | symbol): void {
+  #beforeListener(name: keyof WaitServiceEvents): void {
     if (name !== 'event') return;
     if (this.#iteration !== undefined) throw invalidState('an iteration has the events');
     if (!this.closed) this.#core.intake.drainSoon();

@@ -6,7 +6,10 @@ export interface ThreadStats {
   /** epoll_wait calls, and the events they returned. */
   readonly waits: number;
   readonly events: number;
-  /** Handler runs (or events published to this thread, without a handler). */
+  /**
+   * Handler runs (or events published to this thread, without a handler), each counted within moments after its end: what a
+   * run has posted, or the event itself, may be seen before.
+   */
   readonly handled: number;
   /** Events met while another thread held the same registration: handed over to it, never run beside it. */
   readonly contended: number;

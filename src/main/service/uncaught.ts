@@ -1,7 +1,7 @@
-/** What a listener throws where something must go on. */
+/** What a user's listener throws where the service must go on: it becomes an uncaught exception, but later. */
 import { setImmediate } from 'node:timers';
 
-/** Makes it an uncaught exception, once what is under way is done. */
+/** Throws it from the event loop, when what called the listener has finished its work. */
 export function throwLater(error: unknown): void {
   setImmediate(() => {
     throw error;

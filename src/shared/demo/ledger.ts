@@ -27,7 +27,7 @@ const HEADER_WORDS = 16;
 /** Words of a thread: messages handled for the first time, or again. */
 export const HANDLED = 0;
 export const DOUBLED = 1;
-/** Bytes that are no message: pieces of torn ones, in a row count once. */
+/** Stretches of bytes that are no message: pieces of torn ones. */
 export const TORN = 2;
 /** Messages that came after a later one of the same connection. */
 export const DISORDERED = 3;

@@ -26,15 +26,15 @@ export function encodeMessage(connection: number, sequence: number): Buffer {
   return message;
 }
 
-export interface Sighting {
-  /** What to do with `bytes`: a whole message, a beginning of one, or bytes that belong to none. */
+export interface Frame {
+  /** What the bytes begin with: a whole message, a part that needs more bytes, or bytes that belong to no message. */
   readonly kind: 'whole' | 'part' | 'debris';
-  /** Of the message or the debris. */
+  /** How many bytes that is. */
   readonly length: number;
 }
 
-/** What the bytes begin with. */
-export function sight(bytes: Buffer): Sighting {
+/** Finds the first message in the bytes, or what stands before it. */
+export function frame(bytes: Buffer): Frame {
   const start = bytes.indexOf(MAGIC);
   if (start !== 0) return start > 0 ? { kind: 'debris', length: start } : tail(bytes);
   if (bytes.length < HEADER) return { kind: 'part', length: bytes.length };
@@ -47,7 +47,7 @@ export function sight(bytes: Buffer): Sighting {
 }
 
 /** No magic in it: at most the last bytes can be the beginning of one. */
-function tail(bytes: Buffer): Sighting {
+function tail(bytes: Buffer): Frame {
   for (let kept = Math.min(MAGIC.length - 1, bytes.length); kept > 0; kept--) {
     if (!bytes.subarray(bytes.length - kept).equals(MAGIC.subarray(0, kept))) continue;
     if (kept === bytes.length) return { kind: 'part', length: kept };

@@ -4,25 +4,21 @@ import type { EventInit, FdLike } from '../arguments.js';
 import * as args from '../arguments.js';
 import { EBADF, EpollError, invalidType } from '../errors.js';
 import * as sys from '../kernel/syscalls.js';
-import { checkEvents, type Event, Events, fill } from './events.js';
+import { refuseOnBun } from '../runtime.js';
+import { Borrowed } from './borrowed.js';
+import { checkEvents, type Event, type Events, fill } from './events.js';
 import { readRegistered } from './fdinfo.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD } from './flags.js';
-import { LoopWait, type WaitOptions } from './loop/loop-wait.js';
+import { Fetched } from './loop/fetched.js';
+import { LoopWait, resultOf, type WaitOptions } from './loop/loop-wait.js';
 import { announceClose } from './loop/reactor.js';
 import { waitFor } from './wait.js';
-
-/** How many events an iteration fetches at once. */
-const ITERATION_BATCH = 256;
 
 const request = new Uint32Array(sys.EVENT_WORDS);
 const data = new Uint32Array(2);
 
-/** An fd that somebody else owns. */
-class Borrowed {
-  constructor(readonly fd: number) {}
-}
-
 let isEpoll: (value: unknown) => boolean;
+let set: (epoll: Epoll, op: number, fd: number, events: number, halves: Uint32Array) => void;
 
 /** One epoll_ctl with an fd that `open` makes and that is closed again if the kernel refuses it. @internal */
 export function control(epoll: Epoll, op: number, open: () => number, events: number, halves: Uint32Array): number {
@@ -30,7 +26,7 @@ export function control(epoll: Epoll, op: number, open: () => number, events: nu
   if (epoll.closed) throw new EpollError(EBADF, 'epoll_ctl', epoll.fd);
   const fd = open();
   try {
-    epollControl(epoll.fd, op, fd, events, halves);
+    set(epoll, op, fd, events, halves);
   } catch (error) {
     sys.close(fd);
     throw error;
@@ -38,12 +34,9 @@ export function control(epoll: Epoll, op: number, open: () => number, events: nu
   return fd;
 }
 
-function epollControl(epfd: number, op: number, fd: number, events: number, halves: Uint32Array): void {
-  request[0] = events;
-  request[sys.DATA_LOW] = halves[0] ?? 0;
-  request[sys.DATA_HIGH] = halves[1] ?? 0;
-  const code = sys.epollControl(epfd, op, fd, request);
-  if (code < 0) throw new EpollError(code, 'epoll_ctl', fd);
+/** @throws Error ERR_FEATURE_UNAVAILABLE_ON_PLATFORM where the event loop cannot watch an epoll instance */
+function requireLoop(): void {
+  refuseOnBun('waitAsync() and for await need Node or Deno; wait() works, in a Worker if it is to block nothing else');
 }
 
 /**
@@ -54,13 +47,12 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
   #fd: number;
   readonly #owned: boolean;
   #loop: LoopWait | undefined;
-  /** What iteration has fetched and not yet yielded. */
-  #fetched: Events | undefined;
-  #next = 0;
-  #fetching: Promise<void> | undefined;
+  /** From the first iteration on. */
+  #fetched: Fetched | undefined;
 
   static {
     isEpoll = value => typeof value === 'object' && value !== null && #fd in value;
+    set = (epoll, op, fd, events, halves) => epoll.#set(op, fd, events, halves);
   }
 
   /**
@@ -89,7 +81,7 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * @throws TypeError, RangeError for the argument
    */
   static borrow(fd: number): Epoll {
-    return new Epoll(new Borrowed(args.integer(fd, 'fd', 0, 0x7fff_ffff)));
+    return new Epoll(new Borrowed(args.rawDescriptor(fd)));
   }
 
   /** -1 once closed. */
@@ -123,14 +115,29 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
   /** epoll_ctl(EPOLL_CTL_DEL). @throws TypeError, RangeError for the argument; EpollError ENOENT, EBADF */
   unregister(fd: FdLike): void {
     const target = args.descriptor(fd);
-    const code = sys.epollControl(this.#open('epoll_ctl', target), EPOLL_CTL_DEL, target, null);
+    const epfd = this.#open('epoll_ctl', target);
+    this.#fetched?.prepare(target);
+    const code = sys.epollControl(epfd, EPOLL_CTL_DEL, target, null);
     if (code < 0) throw new EpollError(code, 'epoll_ctl', target);
+    this.#fetched?.delete(target);
   }
 
   #control(op: number, fd: FdLike, event: EventInit): void {
     const target = args.descriptor(fd);
     const events = args.eventInit(event, target, data);
-    epollControl(this.#open('epoll_ctl', target), op, target, events, data);
+    this.#set(op, target, events, data);
+  }
+
+  #set(op: number, fd: number, events: number, halves: Uint32Array): void {
+    const epfd = this.#open('epoll_ctl', fd);
+    this.#fetched?.prepare(fd);
+    const [low = 0, high = 0] = halves;
+    request[0] = events;
+    request[sys.DATA_LOW] = low;
+    request[sys.DATA_HIGH] = high;
+    const code = sys.epollControl(epfd, op, fd, request);
+    if (code < 0) throw new EpollError(code, 'epoll_ctl', fd);
+    this.#fetched?.set(fd, low, high);
   }
 
   /**
@@ -154,87 +161,74 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * The same on the event loop: blocks no thread and uses none, and lets timers run however busy the fds are. Several at
    * once are fine; they are served in the order asked. While one waits, the process stays alive.
    *
-   * @returns how many events; 0: timed out. Rejects with an AbortError, with EpollError EBADF when closed, as `wait`, and
-   *   with ELOOP where other instances are nested in this one as deep as the kernel allows: the loop's own is on top
+   * Not for files whose poll tells a change only once: /proc/self/mounts, /proc/pressure/*, /proc/sys/kernel/hostname, perf
+   * rings. The loop watches the instance inside another one, whose look takes the news before this wait does. For them use
+   * `wait` in a thread that does nothing else, or a WaitService.
+   *
+   * Of instances inside instances it takes a chain of three, this one included; wait() takes the kernel's most, five: the
+   * loop's own two are on top here.
+   *
+   * @returns how many events; 0: timed out. Rejects with an AbortError, with EpollError EBADF when closed, as `wait`, with
+   *   ELOOP for a longer chain (as soon as nothing is ready), and with ERR_FEATURE_UNAVAILABLE_ON_PLATFORM on Bun
    */
   async waitAsync(events: Events, timeout = -1, options: WaitOptions = {}): Promise<number> {
+    requireLoop();
     checkEvents(events);
     const limit = args.timeout(timeout);
     args.options(options);
     const signal = args.abortSignal(options.signal, 'options.signal');
-    const fd = this.#open('epoll_wait');
-    this.#loop ??= new LoopWait(fd, !this.#owned);
-    return this.#loop.wait(events, limit, signal);
+    this.#open('epoll_wait');
+    return this.#waits.wait(events, limit, signal);
   }
 
   /**
    * Every event as it comes, on the event loop; ends when the instance is closed. What was fetched for a loop that was
-   * left early, the next loop yields first.
+   * left early, the next loop yields first. Loops beside one another share the events.
+   *
+   * What was fetched of an fd that this instance has unregistered, modified or registered anew since is not yielded: after
+   * `unregister(fd)` no event of it comes, and none of an old file under its number. Where fds carry the same `data`, which
+   * leaves them indistinguishable, one event is fetched at a time, which is slower.
+   *
+   * Not for files whose poll tells a change only once; see `waitAsync`.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Event> {
+    requireLoop();
     let done = false;
-    const end = (): IteratorResult<Event> => {
-      done = true;
-      return { value: undefined, done: true };
-    };
-    const fetched = async (): Promise<IteratorResult<Event>> => {
-      while (!done && !this.closed) {
-        const event = this.#shift();
-        if (event !== undefined) return { value: event, done: false };
-        await this.#fetch();
-      }
-      return end();
-    };
-    return {
+    const iterator: AsyncIterableIterator<Event> = {
       next: () => {
-        // Not an async function where there is nothing to wait for: that costs one promise less for each event.
-        const event = done || this.closed ? undefined : this.#shift();
-        return event === undefined ? fetched() : Promise.resolve({ value: event, done: false });
+        done ||= this.closed;
+        return done ? Promise.resolve(resultOf(undefined)) : this.#waits.next(iterator, this.#iterated);
       },
-      return: async () => {
-        const result = end();
+      return: () => {
+        done = true;
         // A next() that still waits ends too; otherwise it would hold the process until an event comes.
-        if (this.#fetched !== undefined) this.#loop?.cancel(this.#fetched);
-        return result;
+        this.#loop?.cancel(iterator);
+        return Promise.resolve(resultOf(undefined));
       },
       [Symbol.asyncIterator]() {
         return this;
       },
     };
+    return iterator;
   }
 
-  #shift(): Event | undefined {
-    const fetched = this.#fetched;
-    if (fetched === undefined || this.#next >= fetched.length) return undefined;
-    const index = this.#next++;
-    return { events: fetched.eventsAt(index), data: fetched.dataAt(index) };
+  get #iterated(): Fetched {
+    this.#fetched ??= new Fetched(this.#fd);
+    return this.#fetched;
   }
 
-  /** Waits for the next batch; iterations that run beside one another share it. */
-  async #fetch(): Promise<void> {
-    this.#fetched ??= new Events(ITERATION_BATCH);
-    if (this.#fetching === undefined) {
-      this.#next = Number.POSITIVE_INFINITY; // nothing is to be shifted from a buffer that is being filled
-      this.#fetching = this.waitAsync(this.#fetched)
-        .then(n => {
-          if (n > 0) this.#next = 0; // not when cancelled, or after a failure: the buffer holds what was yielded before
-        })
-        .finally(() => {
-          this.#fetching = undefined;
-        });
-    }
-    try {
-      await this.#fetching;
-    } catch (error) {
-      if (!this.closed) throw error;
-    }
+  /** The queue of those who wait on the event loop. */
+  get #waits(): LoopWait {
+    this.#loop ??= new LoopWait(this.#fd, !this.#owned);
+    return this.#loop;
   }
 
   /**
    * What the kernel itself says is registered (/proc/self/fdinfo), in no particular order. It adds EPOLLERR and EPOLLHUP
    * to every mask, and a spent EPOLLONESHOT has lost its readiness bits.
    *
-   * @throws EpollError EBADF, EINVAL (not an epoll fd), EMFILE, ENFILE
+   * @throws EpollError EBADF, EINVAL (not an epoll fd), EMFILE, ENFILE; ENOENT where /proc is not mounted, EACCES where
+   *   --permission forbids to read it
    */
   registered(): Array<Event & { readonly fd: number }> {
     return readRegistered(this.#open('open'));

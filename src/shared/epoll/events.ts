@@ -34,6 +34,9 @@ export let fill: <A, B>(
   keep?: boolean,
 ) => number;
 
+/** Takes out the events from `from` on that carry this. */
+export let discard: (events: Events, from: number, low: number, high: number) => void;
+
 /** Throws ERR_INVALID_ARG_TYPE for whatever was not made by `new Events`. */
 export let checkEvents: (events: unknown) => void;
 
@@ -48,6 +51,17 @@ export class Events implements Iterable<Event> {
       const n = call(a, events.#words, Math.min(events.#capacity, MAX_EVENTS), b);
       if (n !== 0 || !keep) events.#length = Math.max(n, 0);
       return n;
+    };
+    discard = (events, from, low, high) => {
+      const words = events.#words;
+      let kept = from;
+      for (let i = from; i < events.#length; i++) {
+        const at = i * EVENT_WORDS;
+        if (words[at + DATA_LOW] === low && words[at + DATA_HIGH] === high) continue;
+        words.copyWithin(kept * EVENT_WORDS, at, at + EVENT_WORDS);
+        kept++;
+      }
+      events.#length = kept;
     };
     checkEvents = events => {
       if (typeof events !== 'object' || events === null || !(#words in events)) {

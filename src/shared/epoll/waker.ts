@@ -1,16 +1,12 @@
 /** A way to wake a thread that waits: an eventfd, registered edge-triggered so that each wake is one event for one thread. */
-import { integer, word64 } from '../arguments.js';
+import { rawDescriptor, word64 } from '../arguments.js';
 import { EAGAIN, EINTR, EpollError } from '../errors.js';
 import * as sys from '../kernel/syscalls.js';
+import { Borrowed } from './borrowed.js';
 import { control, type Epoll } from './epoll.js';
 import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN } from './flags.js';
 
 const ONE = new BigUint64Array([1n]);
-
-/** An fd that somebody else owns. */
-class Borrowed {
-  constructor(readonly fd: number) {}
-}
 
 /**
  * Wakes one thread that waits on `epoll`, with one event that carries `data`; wakes before that coalesce. Several per
@@ -37,7 +33,7 @@ export class Waker implements Disposable {
 
   /** The waker that another thread owns, by its fd. close() on a borrowed one leaves the owner's open. */
   static borrow(fd: number): Waker {
-    return new Waker(new Borrowed(integer(fd, 'fd', 0, 0x7fff_ffff)));
+    return new Waker(new Borrowed(rawDescriptor(fd)));
   }
 
   /** -1 once closed. */

@@ -139,12 +139,6 @@ export interface Parting {
   readonly todo: typeof NOTHING | typeof TO_OPEN | typeof TO_CLOSE;
 }
 
-/** Where to connect: a path, or a port at the address that `addressOf` says. */
-export interface Destination {
-  readonly port: number;
-  readonly path: string | undefined;
-}
-
 /** TLS sessions are made of it. */
 export interface TlsPlan {
   /** The context's address. */
@@ -154,6 +148,10 @@ export interface TlsPlan {
   readonly resumes: boolean;
   readonly resumption: Float64Array;
   readonly taken: Int32Array;
+}
+
+export function isParting(value: unknown): value is Parting {
+  return typeof value === 'object' && value !== null && 'id' in value && 'todo' in value;
 }
 
 /** What every thread is given. */
@@ -173,7 +171,6 @@ export interface Assignment {
   readonly base: RequestBase;
   /** Requests that are sent in turn; empty where `request` is sent each time, or a script makes them. */
   readonly list: ReadonlyArray<{ readonly bytes: Uint8Array; readonly traits: number }>;
-  readonly destination: Destination;
   readonly tls: TlsPlan | undefined;
   readonly expected: Uint8Array;
   readonly stride: number;
@@ -184,7 +181,7 @@ export interface Assignment {
   readonly taken: BigInt64Array;
   readonly records: Float64Array;
   readonly gates: Int32Array;
-  /** The address that the first connection has found: its length, then its characters. */
+  /** The struct sockaddr to connect to, its length before it: what the first connection has found, or a unix socket's. */
   readonly address: Uint8Array;
   /** 1 once anything was answered. */
   readonly answered: Int32Array;
@@ -218,7 +215,6 @@ export type BoardPlan = Pick<
   | 'traits'
   | 'protocol'
   | 'module'
-  | 'destination'
   | 'expected'
   | 'tls'
   | 'script'
@@ -230,6 +226,8 @@ export type BoardPlan = Pick<
   readonly rate: number;
   readonly stages: readonly Stage[] | undefined;
   readonly warmup: number;
+  /** Of a unix socket. */
+  readonly address: Uint8Array | undefined;
 };
 
 /** Memory that is not touched is not there: for few connections it can be plenty. */
@@ -241,14 +239,14 @@ function keptByScript(connections: number): number {
 }
 
 export function createBoard(plan: BoardPlan): Assignment {
-  const { connections, rate, stages, warmup, ...rest } = plan;
+  const { connections, rate, stages, warmup, address, ...rest } = plan;
   const stride = RING + ENTRY * plan.pipelining;
   const times = new Float64Array(new SharedArrayBuffer(TIMES * 8));
   times.fill(Number.POSITIVE_INFINITY);
   const keptBytes = plan.protocol === 'module' ? KEPT_BYTES : plan.script === undefined ? 0 : keptByScript(connections);
   const records = new Float64Array(new SharedArrayBuffer(connections * stride * 8));
   for (let at = 0; at < records.length; at += stride) records[at + FD] = -1;
-  return {
+  const board = {
     ...rest,
     stride,
     times,
@@ -268,6 +266,8 @@ export function createBoard(plan: BoardPlan): Assignment {
     idle: IdleQueue.create(rate > 0 ? connections : 0),
     spare: IdleQueue.create(rate > 0 ? connections : 0),
   };
+  if (address !== undefined) tellAddress(board, address);
+  return board;
 }
 
 export interface ThreadCounts {
@@ -313,15 +313,15 @@ export function isSpent({ requests, taken }: Assignment): boolean {
   return requests !== Number.POSITIVE_INFINITY && Number(Atomics.load(taken, 0)) >= requests;
 }
 
-/** Keeps what the name of the server has turned out to be. */
-export function tellAddress({ address }: Assignment, text: string): void {
-  address.set(Buffer.from(text), 1);
-  address[0] = Buffer.byteLength(text);
+/** Keeps where the threads have to connect to. @param sockaddr a struct sockaddr */
+export function tellAddress({ address }: Pick<Assignment, 'address'>, sockaddr: Uint8Array): void {
+  address.set(sockaddr, 1);
+  address[0] = sockaddr.length;
 }
 
 /** What tellAddress() was told. */
-export function addressOf({ address }: Assignment): string {
-  return Buffer.from(address.subarray(1, 1 + (address[0] ?? 0))).toString();
+export function addressOf({ address }: Assignment): Uint8Array {
+  return address.slice(1, 1 + (address[0] ?? 0));
 }
 
 /** How many of the `first` requests under way are counted ones: not of the warm-up. */

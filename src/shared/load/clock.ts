@@ -1,6 +1,6 @@
 /** One clock for all threads of a load test: each thread's performance.now() begins at another time. */
+import { now } from '../clock.js';
 
-const now = performance.now.bind(performance);
 const offset = measureOffset();
 
 /** CLOCK_MONOTONIC in milliseconds, the same in every thread to about a microsecond. */

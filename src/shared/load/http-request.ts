@@ -1,5 +1,4 @@
 /** Makes the bytes of an HTTP/1.1 request. Nothing that a caller passes can add a line or a request to them. */
-import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http';
 import { invalidType, outOfRange } from '../errors.js';
 import type { Target } from './target.js';
 import { CLOSES, HEAD, IDEMPOTENT } from './traits.js';
@@ -76,6 +75,9 @@ export function buildRequest(target: Target, init: RequestInit = {}): HttpReques
   return { method, bytes: body === undefined ? text : Buffer.concat([text, body]), traits: traitsOf(method, lines) };
 }
 
+/** Loaded when it is called for: in a thread that makes no requests of its own it would cost more than all else. */
+const http = () => process.getBuiltinModule('node:http');
+
 /** A method, in upper case if node:http knows it. @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE */
 export function checkMethod(value: unknown): string {
   if (typeof value !== 'string') throw invalidType('method', 'a string', value);
@@ -83,7 +85,7 @@ export function checkMethod(value: unknown): string {
     throw outOfRange('method', 'a token such as GET or POST, but not CONNECT', value);
   }
   const method = value.toUpperCase();
-  return METHODS.includes(method) ? method : value;
+  return http().METHODS.includes(method) ? method : value;
 }
 
 /** What a connection must know of a request with this method and these headers. */
@@ -103,12 +105,12 @@ export function headerLines(headers: unknown): Array<[name: string, value: strin
   }
   const lines: Array<[string, string]> = [];
   for (const [name, values] of Object.entries(headers)) {
-    validateHeaderName(name);
+    http().validateHeaderName(name);
     for (const value of Array.isArray(values) ? values : [values]) {
       if (typeof value !== 'string' && typeof value !== 'number') {
         throw invalidType(`headers[${JSON.stringify(name)}]`, 'a string, a number or an array of strings', value);
       }
-      validateHeaderValue(name, String(value));
+      http().validateHeaderValue(name, String(value));
       lines.push([name, String(value)]);
     }
   }

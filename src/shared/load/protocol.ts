@@ -1,5 +1,5 @@
 /** Protocols of a user's own, for tcp://: what their module exports, and how their responses are framed. */
-import { invalidType } from '../errors.js';
+import { invalidType, messageOf } from '../errors.js';
 import type { Framer } from './framer.js';
 import { COMPLETE, FAILED, MORE, type Outcome } from './http-response.js';
 
@@ -88,7 +88,7 @@ export class ModuleFramer implements Framer {
     try {
       length = this.#protocol.response(seen);
     } catch (error) {
-      return this.#fail(error instanceof Error ? error.message : String(error));
+      return this.#fail(messageOf(error));
     }
     if (typeof length !== 'number' || !Number.isSafeInteger(length) || length < 0) {
       return this.#fail(`response() returned ${String(length)}`);

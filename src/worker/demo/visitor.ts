@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import * as L from '../../shared/demo/ledger.js';
-import { ANSWER, connectionOf, sequenceOf, sight } from '../../shared/demo/message.js';
+import { ANSWER, connectionOf, frame, sequenceOf } from '../../shared/demo/message.js';
 
 /** What reads and writes the connection: returns -1 when it would block. */
 export interface Stream {
@@ -73,7 +73,7 @@ export class Visitor {
     const copy = this.#copy;
     copy.set(bytes);
     for (let at = 0; ; ) {
-      const { kind, length } = sight(copy.subarray(at, bytes.length));
+      const { kind, length } = frame(copy.subarray(at, bytes.length));
       if (kind === 'part') return at;
       const message = copy.subarray(at, at + length);
       at += length;

@@ -1,9 +1,7 @@
 /** Opens connections again, in the thread that has seen them end: the main thread only has to register them. */
 import { EMFILE, ENFILE, EpollError } from '../../shared/errors.js';
-import { encodeHost } from '../../shared/kernel/sockaddr.js';
 import * as sockets from '../../shared/kernel/sockets.js';
-import { connect, socketError } from '../../shared/kernel/sys.js';
-import { pollNow } from '../../shared/kernel/syscalls.js';
+import { close, pollNow } from '../../shared/kernel/syscalls.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import { Schedule } from '../../shared/load/schedule.js';
@@ -20,8 +18,6 @@ export interface Office {
 /** Of shutdown(2). */
 const WRITING = 1;
 
-type Where = { host: string; port: number } | { path: string };
-
 export class Dialer {
   readonly #board: B.Assignment;
   readonly #records: Float64Array;
@@ -31,7 +27,6 @@ export class Dialer {
   readonly #schedule: Schedule | undefined;
   /** Sends on a connection that was open at once. */
   readonly #send: (at: number) => void;
-  #to: Where | undefined;
   #sockaddr: Uint8Array | undefined;
   /** Whether a socket can be connected anew: TCP can, unless a sandbox forbids it. */
   #reuses: boolean;
@@ -46,7 +41,7 @@ export class Dialer {
     this.#office = office;
     this.#send = send;
     this.#schedule = board.schedule && new Schedule(board.schedule);
-    this.#reuses = board.destination.path === undefined;
+    this.#reuses = true;
   }
 
   now(): number {
@@ -90,7 +85,7 @@ export class Dialer {
   #disconnect(id: number, at: number): boolean {
     const fd = this.#records[at + B.FD] ?? -1;
     this.#wire.release(at);
-    if (this.#reuses) {
+    if (this.#reuses && !isUnix(this.#address())) {
       // The end of stream first, or the server would take it for a reset.
       sockets.shutdown(fd, WRITING);
       if (sockets.disconnect(fd) === 0) return true;
@@ -105,7 +100,7 @@ export class Dialer {
 
   /** Ends this side of a connection; false: there is no need to wait for the other's end. */
   leave(at: number): boolean {
-    if (!this.#reuses) return false;
+    if (!this.#reuses || isUnix(this.#address())) return false;
     const records = this.#records;
     this.#wire.farewell(at);
     sockets.shutdown(records[at + B.FD] ?? -1, WRITING);
@@ -127,10 +122,9 @@ export class Dialer {
     if (records[at + B.STATE] === B.CONNECTING) {
       const ready = readiness(fd);
       if (ready === 0) return false;
-      try {
-        if (ready !== POLLOUT) socketError(fd);
-      } catch (error) {
-        this.#refuse(id, at, codeOf(error));
+      const code = ready === POLLOUT ? 0 : sockets.takeError(fd);
+      if (code !== 0) {
+        this.#refuse(id, at, new EpollError(code, 'connect').code);
         return false;
       }
     }
@@ -177,26 +171,35 @@ export class Dialer {
   }
 
   #connectNew(id: number, at: number): number {
-    try {
-      return connect(this.#destination());
-    } catch (error) {
-      const full = error instanceof EpollError && (error.errno === -EMFILE || error.errno === -ENFILE);
-      this.#records[at + B.STATE] = B.CLOSED;
-      // Sockets that are being closed may be what is in the way: the main thread looks after a while.
-      if (full) this.#handOver(id, at, '', '');
-      else this.#handOver(id, at, 'connect', codeOf(error));
-      return -1;
+    const address = this.#address();
+    const fd = sockets.streamSocket(
+      isUnix(address) ? sockets.AF_UNIX : address[0] === sockets.AF_INET ? sockets.AF_INET : sockets.AF_INET6,
+    );
+    const code = fd < 0 ? fd : sockets.connect(fd, address);
+    if (code >= 0) {
+      if (!isUnix(address)) sockets.setNoDelay(fd);
+      return fd;
     }
+    if (fd >= 0) close(fd);
+    this.#records[at + B.STATE] = B.CLOSED;
+    // Sockets that are being closed may be what is in the way: the main thread looks after a while.
+    if (code === -EMFILE || code === -ENFILE) this.#handOver(id, at, '', '');
+    else this.#handOver(id, at, 'connect', new EpollError(code, 'connect').code);
+    return -1;
   }
 
   #connectAgain(id: number, at: number): number {
-    this.#sockaddr ??= encodeHost(B.addressOf(this.#board), this.#board.destination.port).bytes;
     const fd = this.#records[at + B.FD] ?? -1;
-    const code = sockets.connect(fd, this.#sockaddr);
+    const code = sockets.connect(fd, this.#address());
     if (code === 0) return fd;
     this.#records[at + B.STATE] = B.DONE;
     this.#handOver(id, at, 'connect', new EpollError(code, 'connect').code);
     return -1;
+  }
+
+  #address(): Uint8Array {
+    this.#sockaddr ??= B.addressOf(this.#board);
+    return this.#sockaddr;
   }
 
   #opened(at: number): void {
@@ -237,12 +240,6 @@ export class Dialer {
     const detail = kind === '' ? '' : `connect ${code}`;
     this.#office.post({ id, kind, detail, lost, counted, stands: kind !== '' && lost === 0, todo });
   }
-
-  #destination(): Where {
-    const { port, path } = this.#board.destination;
-    this.#to ??= path === undefined ? { host: B.addressOf(this.#board), port } : { path };
-    return this.#to;
-  }
 }
 
 const POLLOUT = 4;
@@ -257,7 +254,7 @@ function readiness(fd: number): number {
   return pollNow(pollfd, 1) === 1 ? (pollShorts[3] ?? 0) : 0;
 }
 
-function codeOf(error: unknown): string {
-  if (error instanceof EpollError) return error.code;
-  throw error;
+/** A struct sockaddr begins with its family. */
+function isUnix(address: Uint8Array): boolean {
+  return address[0] === sockets.AF_UNIX;
 }

@@ -2,6 +2,7 @@
 
 import { threadId } from 'node:worker_threads';
 import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../shared/epoll/flags.js';
+import { importUrl } from '../../shared/import-url.js';
 import * as B from '../../shared/load/board.js';
 import { CapturingFramer } from '../../shared/load/capture.js';
 import { EchoFramer } from '../../shared/load/echo.js';
@@ -24,11 +25,11 @@ let current: Ready;
 const expirations = new Uint8Array(8);
 
 export async function setup(board: B.Assignment): Promise<void> {
-  const protocol = board.module === undefined ? undefined : asProtocol(await import(board.module));
+  const protocol = board.module === undefined ? undefined : asProtocol(await importUrl(board.module));
   if (protocol !== undefined && protocol.request === undefined && board.request.length === 0) {
     throw new TypeError('the module of the protocol exports no request(), and there is no body');
   }
-  const script = board.script === undefined ? undefined : asScript(await import(board.script));
+  const script = board.script === undefined ? undefined : asScript(await importUrl(board.script));
   const { counts, histogram, handshakes } = B.countsOf(board, B.joinBoard(board));
   counts[B.THREAD_ID] = threadId;
   counts[B.KERNEL_THREAD] = threadNumber();

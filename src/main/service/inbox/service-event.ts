@@ -18,3 +18,12 @@ export function eventOf(table: SlotTable, slot: number, events: number): Service
   const data = joinWord64(words[base + LOW] ?? 0, words[base + HIGH] ?? 0);
   return { fd: table.fdOf(slot), id: table.idOf(slot), events, data };
 }
+
+/** The arguments of a WaitService's listeners. */
+export interface WaitServiceEvents {
+  /** Without a handler. */
+  event: [event: ServiceEvent];
+  /** What a handler gave to ready.post. */
+  message: [value: unknown];
+  error: [error: Error, event?: ServiceEvent];
+}

@@ -1,60 +1,64 @@
 /**
- * Waits on the event loop for one epoll instance: the queue behind `waitAsync`.
+ * Waits on the event loop for one epoll instance: the queue behind `waitAsync` and `for await`.
  *
  * A wait is settled at the moment its events are fetched, so that neither an abort nor a time-out that comes later can
  * lose them. Whoever waits looks first, by epoll_wait(0); only an empty look goes to the reactor.
  */
 import { clearInterval, clearTimeout, setImmediate, setInterval, setTimeout } from 'node:timers';
-import { deadlineAfter, remaining } from '../../clock.js';
+import { deadlineAfter, LONGEST_TIMER, remaining } from '../../clock.js';
 import { aborted, EBADF, EpollError } from '../../errors.js';
-import { type Events, fill } from '../events.js';
+import { type Event, type Events, fill } from '../events.js';
 import { waitFor } from '../wait.js';
+import type { Fetched } from './fetched.js';
 import { reactor } from './reactor.js';
 import { loopIsDue } from './turns.js';
 
 export interface WaitOptions {
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
-/** The longest delay of setTimeout. */
-const LONGEST_TIMER = 0x7fff_ffff;
+/** An event of an iteration, beside an answer of many. */
+const EVENT_WEIGHT = 1 / 16;
 /** How often a wait on an instance that another thread may close looks whether it has: no event tells. */
 const CHECK_MS = 250;
 
 /** One wait in the queue. */
-class Waiter {
+interface Waiter {
+  /** Takes what is ready; how many, or the negative errno. */
+  readonly look: (isLast: boolean) => number;
+  readonly resolve: (n: number) => void;
+  readonly reject: (error: unknown) => void;
+  /** Lets go of what else would end it. */
+  readonly release?: () => void;
+  /** Whose next event it is for. */
+  readonly iteration?: object;
+}
+
+/** Calls `onTimeout` when the time is over. Timers may come early by the loop's clock, and no timer is longer than 24.8 days. */
+class Timeout {
   #timer: NodeJS.Timeout | undefined;
   readonly #deadline: number;
+  readonly #onTimeout: () => void;
 
-  constructor(
-    readonly events: Events,
-    timeout: number,
-    readonly signal: AbortSignal | undefined,
-    readonly resolve: (n: number) => void,
-    readonly reject: (error: unknown) => void,
-    readonly onAbort: () => void,
-    onTimeout: () => void,
-  ) {
+  constructor(timeout: number, onTimeout: () => void) {
     this.#deadline = deadlineAfter(timeout);
-    signal?.addEventListener('abort', onAbort);
-    if (timeout >= 0) this.#arm(timeout, onTimeout);
+    this.#onTimeout = onTimeout;
+    this.#arm(timeout);
   }
 
-  /** Timers may come early by the loop's clock, and no timer is longer than 24.8 days. */
-  #arm(left: number, onTimeout: () => void): void {
+  #arm(left: number): void {
     this.#timer = setTimeout(
       () => {
         const rest = remaining(this.#deadline);
-        if (rest > 0) this.#arm(rest, onTimeout);
-        else onTimeout();
+        if (rest > 0) this.#arm(rest);
+        else this.#onTimeout();
       },
       Math.min(Math.ceil(left), LONGEST_TIMER),
     );
   }
 
-  release(): void {
+  clear(): void {
     clearTimeout(this.#timer);
-    this.signal?.removeEventListener('abort', this.onAbort);
   }
 }
 
@@ -63,6 +67,9 @@ export class LoopWait {
   readonly #queue = new Set<Waiter>();
   /** Whether the reactor has been asked for the next event. */
   #watching = false;
+  #closed = false;
+  /** How many in the queue are for iterations. */
+  #iterating = 0;
   readonly #onReady = (code: number): void => {
     this.#watching = false;
     if (code < 0) this.#failAll(code, code === -EBADF ? 'epoll_wait' : 'epoll_ctl');
@@ -88,13 +95,40 @@ export class LoopWait {
     return loopIsDue() ? new Promise(resolve => setImmediate(resolve, n)) : Promise.resolve(n);
   }
 
-  /** Takes back the wait that was to fill this buffer: it resolves with 0, and the buffer is as it was. */
-  cancel(events: Events): void {
-    for (const waiter of this.#queue) if (waiter.events === events) this.#settle(waiter, 0);
+  /** The next event for an iteration; done once the instance is closed, or the iteration cancelled. */
+  next(iteration: object, fetched: Fetched): Promise<IteratorResult<Event>> {
+    let isDue = false;
+    let event = this.#iterating === 0 ? fetched.shift() : undefined;
+    if (event === undefined && this.#queue.size === 0) {
+      isDue = loopIsDue(fetched.isClear ? 1 : EVENT_WEIGHT);
+      const n = isDue ? 0 : fetched.fetch();
+      if (n < 0) return Promise.reject(new EpollError(n, 'epoll_wait', this.#fd));
+      event = fetched.shift();
+    }
+    if (event !== undefined) return Promise.resolve(resultOf(event));
+    return new Promise((resolve, reject) => {
+      this.#iterating++;
+      this.#add({
+        look: () => (fetched.isEmpty ? fetched.fetch() : 1),
+        resolve: n => resolve(resultOf(n > 0 ? fetched.shift() : undefined)),
+        reject: error => (this.#closed ? resolve(resultOf(undefined)) : reject(error)),
+        release: () => this.#iterating--,
+        iteration,
+      });
+      // Not fetched before the loop has had its turn.
+      if (isDue) this.#serveSoon();
+      else this.#watch();
+    });
+  }
+
+  /** Ends what the iteration waits for. */
+  cancel(iteration: object): void {
+    for (const waiter of this.#queue) if (waiter.iteration === iteration) this.#settle(waiter, 0);
   }
 
   /** Rejects what waits with EBADF; the fd is still open. */
   close(): void {
+    this.#closed = true;
     this.#failAll(EBADF);
   }
 
@@ -105,19 +139,22 @@ export class LoopWait {
 
   #enqueue(events: Events, timeout: number, signal: AbortSignal | undefined): Promise<number> {
     return new Promise((resolve, reject) => {
-      const waiter = new Waiter(
-        events,
-        timeout,
-        signal,
-        resolve,
-        reject,
-        () => signal && this.#fail(waiter, aborted(signal)),
-        () => this.#expire(waiter),
-      );
-      this.#queue.add(waiter);
+      const onAbort = (): void => signal && this.#fail(waiter, aborted(signal));
+      const limit = timeout < 0 ? undefined : new Timeout(timeout, () => this.#expire(waiter));
+      const release = (): void => {
+        limit?.clear();
+        signal?.removeEventListener('abort', onAbort);
+      };
+      const waiter: Waiter = { look: isLast => this.#look(events, !isLast), resolve, reject, release };
+      signal?.addEventListener('abort', onAbort);
+      this.#add(waiter);
       this.#watch();
-      if (this.#borrowed) this.#check ??= setInterval(() => this.#checkClosed(), CHECK_MS).unref();
     });
+  }
+
+  #add(waiter: Waiter): void {
+    this.#queue.add(waiter);
+    if (this.#borrowed) this.#check ??= setInterval(() => this.#checkClosed(), CHECK_MS).unref();
   }
 
   /** Asks the reactor for the next event, unless that is under way. */
@@ -135,19 +172,32 @@ export class LoopWait {
     this.#check = undefined;
   }
 
-  /** Gives what has come to those who wait, first come first served. */
+  /**
+   * Gives what has come to those who wait, first come first served. One that iterates is not served in one go with others
+   * before it: what they do with theirs may concern what it would be given.
+   */
   #serve(): void {
+    let isFirst = true;
     for (const waiter of this.#queue) {
-      const n = this.#look(waiter.events, true);
-      if (n === 0) break;
+      if (waiter.iteration !== undefined && !isFirst) break;
+      const n = waiter.look(false);
+      if (n === 0) {
+        this.#watch();
+        return;
+      }
       if (n < 0) this.#fail(waiter, new EpollError(n, 'epoll_wait', this.#fd));
       else this.#settle(waiter, n);
+      isFirst = false;
     }
-    this.#watch();
+    if (this.#queue.size > 0) this.#serveSoon();
+  }
+
+  #serveSoon(): void {
+    setImmediate(() => this.#serve());
   }
 
   #expire(waiter: Waiter): void {
-    const n = this.#look(waiter.events, false);
+    const n = waiter.look(true);
     if (n < 0) this.#fail(waiter, new EpollError(n, 'epoll_wait', this.#fd));
     else this.#settle(waiter, n);
   }
@@ -167,7 +217,7 @@ export class LoopWait {
   }
 
   #remove(waiter: Waiter): void {
-    waiter.release();
+    waiter.release?.();
     this.#queue.delete(waiter);
     if (this.#queue.size === 0) this.#forget();
   }
@@ -177,4 +227,9 @@ export class LoopWait {
     if (this.#watching) reactor().forget(this.#fd, this.#onReady);
     this.#watching = false;
   }
+}
+
+/** Done without an event. */
+export function resultOf(event: Event | undefined): IteratorResult<Event> {
+  return event === undefined ? { value: undefined, done: true } : { value: event, done: false };
 }

@@ -4,15 +4,16 @@
  */
 import { setImmediate } from 'node:timers';
 
-/** How many answers in a row may be given at once. */
+/** What may be answered at once in a row. */
 const ANSWERS_A_TURN = 16;
 
 let answers = 0;
 
-/** Whether the loop is due a turn before the next answer. */
-export function loopIsDue(): boolean {
+/** Whether the loop is due a turn before the next answer. @param weight what that counts for */
+export function loopIsDue(weight = 1): boolean {
   if (answers === 0) setImmediate(newTurn).unref(); // what holds the process is the caller's affair
-  return ++answers > ANSWERS_A_TURN;
+  answers += weight;
+  return answers > ANSWERS_A_TURN;
 }
 
 function newTurn(): void {

@@ -1,4 +1,5 @@
 // Bar charts as SVG that follow the reader's light or dark theme.
+import { escaped, linear, logarithmic, round } from '../../dist/main/load/svg.js';
 import { asked, short, titleOf } from './table.js';
 
 const WIDTH = 760;
@@ -23,10 +24,6 @@ text { fill: var(--soft); font: 13px system-ui, -apple-system, "Segoe UI", Robot
 .good { fill: var(--good); } .bad { fill: var(--bad); }
 `;
 
-export function escaped(text) {
-  return String(text).replace(/[&<>"']/g, char => `&#${char.charCodeAt(0)};`);
-}
-
 /** @param {Array<[y: number, markup: string]>} rows */
 function picture(height, title, body) {
   return (
@@ -37,10 +34,6 @@ function picture(height, title, body) {
 
 function label(x, y, text, { anchor = 'start', kind = '' } = {}) {
   return `<text x="${round(x)}" y="${round(y)}" text-anchor="${anchor}" class="${kind}">${escaped(text)}</text>`;
-}
-
-function round(value) {
-  return Math.round(value * 10) / 10;
 }
 
 /** Cuts a sentence into lines. */
@@ -58,7 +51,7 @@ export function barChart({ title, text, metrics, results, rounds }, metric) {
   const shown = results.filter(row => row.skipped !== undefined || row.values[metric] !== undefined);
   const most = Math.max(...shown.map(row => row.values?.[metric]?.high ?? 0));
   const width = WIDTH - LEFT - RIGHT;
-  const scale = value => (value / most) * width;
+  const scale = linear([0, most], [0, width]);
   const { unit, better } = metrics[metric];
   const name = titleOf(metrics, metric);
   const parts = [label(24, 34, title, { kind: 'title' })];
@@ -109,8 +102,8 @@ export function goalChart(questions) {
   const span = WIDTH - left - 130;
   const scores = rows.flatMap(({ score }) => [score.low, score.high]);
   const edge = Math.min(FARTHEST, Math.max(2, ...scores.map(score => Math.max(score, 1 / score))));
-  const place = score =>
-    left + span / 2 + (Math.log(Math.max(1 / edge, Math.min(edge, score))) / Math.log(edge)) * (span / 2);
+  const scale = logarithmic([1 / edge, edge], [left, left + span]);
+  const place = score => scale(Math.min(edge, score));
   const parts = [label(24, 34, 'Goals, and what was reached', { kind: 'title' })];
   parts.push(
     label(

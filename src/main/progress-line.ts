@@ -1,28 +1,29 @@
 /** One line on a terminal that rewrites itself; nothing anywhere else. */
-import type { Paint } from './style.js';
+import { now } from '../shared/clock.js';
+import { type Paint, paintFor } from './terminal.js';
 
 const BAR = 30;
 /** Milliseconds between two versions of the line. */
 const PACE = 100;
 const CLEAR = '\r\x1b[2K';
 
-export class Progress {
+export class ProgressLine {
   readonly #output: NodeJS.WriteStream;
   readonly #paint: Paint;
   readonly #shown: boolean;
   #paintedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(output: NodeJS.WriteStream, paint: Paint) {
+  constructor(output: NodeJS.WriteStream) {
     this.#output = output;
-    this.#paint = paint;
+    this.#paint = paintFor(output);
     this.#shown = output.isTTY === true && process.env.TERM !== 'dumb';
   }
 
   /** @param done of `all` */
   show(label: string, done: number, all: number): void {
-    const now = performance.now();
-    if (!this.#shown || now - this.#paintedAt < PACE) return;
-    this.#paintedAt = now;
+    const at = now();
+    if (!this.#shown || at - this.#paintedAt < PACE) return;
+    this.#paintedAt = at;
     const percent = ` ${Math.floor((100 * done) / all)}%`;
     // A line that wraps cannot be rewritten.
     const room = (this.#output.columns || Number.POSITIVE_INFINITY) - 1;
