@@ -141,8 +141,9 @@ test('idle connections that the server closes are opened again, without an error
     setTimeout(() => socket.end(), 20);
   });
   const result = await load({ url: server.url, connections: 2, rate: 10, duration: 1500 });
-  agrees(result, server);
-  expect(server.requests).toBe(15);
+  // One that crosses the server's close on its way is sent once more.
+  expect(result).toMatchObject({ requests: 15, responses: 15, errors: NO_ERRORS });
+  expect(server.requests).toBe(15 + result.retried);
   expect(server.connections).toBeGreaterThan(5);
 });
 

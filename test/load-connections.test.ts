@@ -44,7 +44,7 @@ test('a connection that was closed while it was idle is not opened again before 
   const result = await load({ url: `http://${authority}/`, connections: 10, rate: 2, duration: '2s' });
   expect(result).toMatchObject({ requests: 4, responses: 4, errors: NONE });
   // Ten at first, and one for each request that came later.
-  expect(opened).toBeLessThanOrEqual(14);
+  expect(opened).toBeLessThanOrEqual(14 + result.retried);
 });
 
 test.each(LOOPS)('%s: after a Connection: close of its own nothing is sent', async (_name, options) => {
@@ -140,6 +140,13 @@ test.each(['x', 'HTTP/1.1 ', 'HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n', OK]
   },
 );
 
+test('open loop: an answer that nobody asked for, and that never ends, is one error as well', async () => {
+  const server = await httpServer(({ reply, index }) => reply(index === 0 ? `${OK}HTTP/1.1 2` : OK));
+  const result = await load({ url: server.url, connections: 1, rate: 5, requests: 4, timeout: 300 });
+  expect(result).toMatchObject({ requests: 4, responses: 4, errors: { ...NONE, protocol: 1 } });
+  expect(result.errorDetails).toEqual({ 'protocol unexpected bytes after the response': 1 });
+});
+
 test('pauses are made only while nothing was ever answered, and said', async () => {
   const never = await httpServer(({ socket }) => socket.resetAndDestroy());
   const options = { connections: 4, duration: '1s' };
@@ -148,8 +155,8 @@ test('pauses are made only while nothing was ever answered, and said', async () 
   expect(paused.errors.reset).toBeLessThan(200);
   const once = await httpServer(({ socket, index, reply }) => (index === 0 ? reply(OK) : socket.resetAndDestroy()));
   const result = await load({ url: once.url, ...options });
-  expect(result.warnings).toEqual([]);
-  expect(result.errors.reset).toBeGreaterThan(5 * paused.errors.reset);
+  expect(result.warnings.join()).not.toContain('While nothing was ever answered');
+  expect(result.errors.reset).toBeGreaterThan(2 * paused.errors.reset);
 });
 
 test('by number with a short timeout: a server that stalls is not taken for one that is gone', async () => {

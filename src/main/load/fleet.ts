@@ -11,6 +11,7 @@ import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
 import { release, seize } from '../../shared/load/owner.js';
+import { UNEXPECTED_BYTES } from '../../shared/load/problems.js';
 import { Schedule } from '../../shared/load/schedule.js';
 import { freeSession } from '../../shared/tls/session.js';
 import type { WaitService } from '../service/service.js';
@@ -285,9 +286,16 @@ export class Fleet {
     if (state === B.LEAVING) return now - (records[at + B.SINCE] ?? now) > LEAVE;
     if ((state === B.CONNECTING || state === B.SHAKING) && now - (records[at + B.SINCE] ?? now) > this.#timeout)
       return true;
-    if (records[at + B.UNDER_WAY] === 0) return false;
+    if (records[at + B.UNDER_WAY] === 0)
+      return this.#isBabbling(at) && now - (records[at + B.SINCE] ?? now) > this.#timeout;
     const begun = records[at + B.RING + B.ENTRY * (records[at + B.OLDEST] ?? 0) + B.BEGUN_AT] ?? now;
     return now - begun > this.#timeout;
+  }
+
+  /** The server has begun an answer that nobody asked for, and does not end it. */
+  #isBabbling(at: number): boolean {
+    const { records, schedule, protocol } = this.#board;
+    return schedule !== undefined && protocol === 'http' && ResponseFramer.partial(records, at + B.FRAMING);
   }
 
   async #expire(connection: Connection): Promise<void> {
@@ -303,7 +311,8 @@ export class Fleet {
     }
     if (this.#isOverdue(connection, clock())) {
       this.failedSince += state === B.CONNECTING || state === B.SHAKING ? 1 : 0;
-      if (records[at + B.UNDER_WAY] === 0) this.#refused('connect', 'connect ETIMEDOUT');
+      if (state === B.OPEN && this.#isBabbling(at)) this.#fail('protocol', `protocol ${UNEXPECTED_BYTES}`, 0, 1);
+      else if (records[at + B.UNDER_WAY] === 0) this.#refused('connect', 'connect ETIMEDOUT');
       else this.#giveUp(connection);
     } else if (state === B.OPEN || state === B.CONNECTING || state === B.SHAKING) {
       // Its answer came at the last moment.

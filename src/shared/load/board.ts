@@ -58,7 +58,7 @@ export const STATE = 0;
 export const DOOMED = 1;
 /** -1 while there is none. */
 export const FD = 2;
-/** When it began to be opened, or to leave. */
+/** When it began to be opened, to leave, or to be told what nobody has asked for. */
 export const SINCE = 3;
 /** Requests begun and not answered; of these, the last so many are not wholly written. */
 export const UNDER_WAY = 4;

@@ -192,10 +192,10 @@ export class Driver {
       }
       const isIdle = records[at + B.UNDER_WAY] === 0;
       if (outcome === FAILED) return this.#breakage.garbage(at, isIdle ? UNEXPECTED_BYTES : framer.problem);
-      // The beginning of an answer that nobody asked for: on an idle connection its end may say that it is a farewell.
-      if (isIdle && framer.isPartial(records, state) && (i > 0 || this.#open === undefined)) {
-        return this.#breakage.garbage(at, UNEXPECTED_BYTES);
-      }
+      if (!isIdle || !framer.isPartial(records, state)) return true;
+      // The beginning of an answer that nobody asked for: its end may say that it is a farewell. A closed loop cannot wait.
+      if (this.#open === undefined || !this.#http) return this.#breakage.garbage(at, UNEXPECTED_BYTES);
+      records[at + B.SINCE] = this.#now;
       return true;
     }
   }
