@@ -64,7 +64,7 @@ export interface Libc {
   readonly socket: Call<[domain: number, type: number, protocol: number]>;
   readonly dup3: Call<[from: number, to: number, flags: number]>;
   readonly socketpair: Call<[domain: number, type: number, protocol: number, fds: Memory]>;
-  readonly accept4: Call<[fd: number, address: null, length: null, flags: number]>;
+  readonly accept4: Call<[fd: number, address: Memory | null, length: Memory | null, flags: number]>;
   readonly setsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: number]>;
   readonly getsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: Memory]>;
   readonly bind: Call<[fd: number, address: Memory, length: number]>;

@@ -100,7 +100,7 @@ export class Runner {
       return;
     }
     const due = claims.arrive(this.#slots, base, stamp, this.#owner, mask, keeps);
-    if (due >= 0) this.#run(slot, due, !this.isLate);
+    if (due >= 0) this.#run(slot, stamp, due, !this.isLate);
     else this.#met(slot, due);
   }
 
@@ -143,7 +143,7 @@ export class Runner {
       words[L.HAND_DUE] = due;
       this.#hold(slot);
       if (!claims.exchange(slots, base, word, claims.claimed(word, this.#owner, oneshot))) continue;
-      this.#run(slot, due, false);
+      this.#run(slot, claims.stampOf(word), due, false);
       return;
     }
   }
@@ -185,16 +185,26 @@ export class Runner {
     return others;
   }
 
-  /** Runs the handler for a slot that this thread has just taken. @param isFresh the kernel has just told of it */
-  #run(slot: number, due: number, isFresh: boolean): void {
+  /**
+   * Runs the handler for a slot that this thread has just taken.
+   *
+   * @param stamp by which it was taken, or the low bits of it
+   * @param isFresh the kernel has just told of it
+   */
+  #run(slot: number, stamp: number, due: number, isFresh: boolean): void {
     const handler = this.#handler;
     if (handler === undefined) return;
     const slots = this.#slots;
     const base = slot * L.SLOT_WORDS;
     const registration = this.#registration;
-    // After it was taken: what is due then is of this interest, or modify() has the kernel look again.
     registration.load(slot);
     const { interest, generation } = registration;
+    if (!claims.isSameStamp(Atomics.load(slots, base + L.STAMP), stamp)) {
+      // modify() came in between: what was due is of before it, and the kernel is about to look. A wake() is still due.
+      if (due & claims.WAKE) claims.wake(slots, base);
+      this.#letGo(slot, generation, false);
+      return;
+    }
     const mask = readiness(this.#files, slot, due, interest, isFresh, this.isLate);
     const events = mask & (interest | ALWAYS) & READINESS;
     if (mask === NOT_ITS_FILE || (events === 0 && (due & claims.WAKE) === 0)) {
