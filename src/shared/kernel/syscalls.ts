@@ -1,7 +1,9 @@
 /**
- * Every system call of the package, through koffi: all are defined here, and those of sockets are offered by sockets.ts;
- * nothing else is unsafe. A call returns what the kernel returned, or the negative errno. Callers have checked their arguments: numbers are in range, and each buffer is as
- * long as the length beside it says.
+ * Every system call of the package, through koffi. A new one: its type in Libc, its definition in load(), and a function here
+ * (or in sockets.ts); sys.ts offers it to users. The folder kernel/ is all that is unsafe.
+ *
+ * A call returns what the kernel returned, or the negative errno. Callers have checked their arguments: numbers are in range,
+ * and each buffer is as long as the length beside it says.
  */
 import type { KoffiFunc, node as koffiNode } from 'koffi';
 import { EBADF, EINTR, ENOENT, unavailable } from '../errors.js';
