@@ -1,6 +1,7 @@
 /** Finds where HTTP/1.x responses end (RFC 9112) in a stream that comes in chunks, wherever it was cut. */
+
+import { CR, LF } from '../http/grammar.js';
 import { readChunkLines } from './http-chunk.js';
-import { CR, LF } from './http-grammar.js';
 import { readHead } from './http-head.js';
 import { RepeatedHead } from './http-repeat.js';
 import * as s from './http-state.js';
