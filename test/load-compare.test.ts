@@ -1,4 +1,8 @@
-/** `epoll-pool compare`, latencies over time, and results as HdrHistogram's text and as CSV. */
+/**
+ * `epoll-pool compare`, latencies over time, and results as HdrHistogram's text and as CSV.
+ *
+ * @module-tag slow
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

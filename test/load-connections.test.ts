@@ -1,4 +1,8 @@
-/** Connections that end: by the server's wish or this side's, idle or in use; what is sent again, and what is an error. */
+/**
+ * Connections that end: by the server's wish or this side's, idle or in use; what is sent again, and what is an error.
+ *
+ * @module-tag slow
+ */
 import type { Socket } from 'node:net';
 import { type LoadOptions, load } from 'epoll-pool/load';
 import { expect, test, vi } from 'vitest';

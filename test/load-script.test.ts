@@ -1,4 +1,8 @@
-/** Requests that differ: by a list, by a script; answers that a script checks; its setup() and teardown(). */
+/**
+ * Requests that differ: by a list, by a script; answers that a script checks; its setup() and teardown().
+ *
+ * @module-tag slow
+ */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

@@ -1,4 +1,8 @@
-/** https://: verified or not, with client certificates, resumed or not; handshakes that fail, and ends that are cut. */
+/**
+ * https://: verified or not, with client certificates, resumed or not; handshakes that fail, and ends that are cut.
+ *
+ * @module-tag slow
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { createServer, type ServerOptions } from 'node:https';

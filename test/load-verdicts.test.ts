@@ -1,4 +1,8 @@
-/** What must hold of a result, errors that end a test, percentiles, and latencies where there are none. */
+/**
+ * What must hold of a result, errors that end a test, percentiles, and latencies where there are none.
+ *
+ * @module-tag slow
+ */
 import { load, mergeResults, percentile, readResult, reportHtml, reportText } from 'epoll-pool/load';
 import { expect, test, vi } from 'vitest';
 import { exitCode } from '../dist/main/load/conditions.js';

@@ -295,7 +295,8 @@ export class Fleet {
   /** The server has begun an answer that nobody asked for, and does not end it. */
   #isBabbling(at: number): boolean {
     const { records, schedule, protocol } = this.#board;
-    return schedule !== undefined && protocol === 'http' && ResponseFramer.partial(records, at + B.FRAMING);
+    const isIdle = schedule !== undefined && records[at + B.UNDER_WAY] === 0;
+    return isIdle && protocol === 'http' && ResponseFramer.partial(records, at + B.FRAMING);
   }
 
   async #expire(connection: Connection): Promise<void> {
