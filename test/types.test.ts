@@ -1,4 +1,8 @@
-/** The types as users meet them: without `types: ["node"]`, and for CommonJS under node16. */
+/**
+ * The types as users meet them: without `types: ["node"]`, and for CommonJS under node16.
+ *
+ * @module-tag slow
+ */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
