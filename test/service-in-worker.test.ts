@@ -1,4 +1,8 @@
-/** A service can be owned by a Worker, which may be terminated. */
+/**
+ * A service can be owned by a Worker, which may be terminated.
+ *
+ * @module-tag slow
+ */
 import { expect, test } from 'vitest';
 import { run } from './support/run.ts';
 import { thread } from './support/thread.ts';

@@ -181,8 +181,11 @@ test('a loop that is left by a throw leaves the service free', async () => {
 
 // What becomes ready while a loop runs, it fetches itself, several events at a time.
 
-test.each([1, 4])('%i threads are not woken for events that the loop finds itself', async threads => {
-  const source = `
+test.each([1, 4])(
+  '%i threads are not woken for events that the loop finds itself',
+  { tags: ['slow'] },
+  async threads => {
+    const source = `
     import { readdirSync, readFileSync } from 'node:fs';
     const EVENTS = 40_000;
     const switches = () => readdirSync('/proc/self/task').filter(id => Number(id) !== process.pid).reduce((sum, id) =>
@@ -205,8 +208,9 @@ test.each([1, 4])('%i threads are not woken for events that the loop finds itsel
     process.stdout.write(each < 0.1 ? 'few' : 'many: ' + each + ' for each event');
     service.close();
   `;
-  expect(await run(source)).toEqual(ended('few'));
-});
+    expect(await run(source)).toEqual(ended('few'));
+  },
+);
 
 test.each([
   ['level', EPOLLIN],

@@ -40,7 +40,7 @@ const STAT_MODE = process.arch === 'x64' ? 6 : 4;
 const KCMP_EPOLL_TFD = 7;
 const SIGSET_BYTES = 8;
 
-type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
+export type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 
 /** All that is called. */
 export interface Libc {
@@ -103,6 +103,11 @@ export function libc(): Libc {
  */
 export function requireLinux(from?: string): void {
   loaded ??= load(from);
+}
+
+/** koffi, as this thread has loaded it: for the other functions that the process has. */
+export function native(): Koffi {
+  return libc().koffi;
 }
 
 /** The file of koffi's native part: a thread that is given it need not look for it, which takes five times as long as loading it. */
@@ -184,12 +189,12 @@ const KEPT_BYTES = 1 << 20;
  * It stays true: V8 does not move what was asked for once, a resizable buffer has its address for good, and whatever was
  * detached, or shrunk away, has a length of 0, for which callers pass another buffer. The view is held meanwhile.
  */
-class Place {
+export class Place {
   #memory: Memory | undefined;
   #address = 0;
 
   /** @param bytes how long the buffer is @returns 0: not known */
-  of(c: Libc, memory: Memory, bytes: number): number {
+  of(c: Pick<Libc, 'addressOf'>, memory: Memory, bytes: number): number {
     if (memory !== this.#memory) {
       this.#memory = bytes > KEPT_BYTES ? undefined : memory;
       this.#address = 0;

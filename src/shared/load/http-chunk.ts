@@ -1,5 +1,5 @@
 /** Reads the lines around the chunks of a chunked body (RFC 9112, 7.1), byte by byte: they may be cut anywhere. */
-import { CONNECTION, CR, HEX, LF, SEMICOLON, SPACE, TAB } from './http-grammar.js';
+import { CONNECTION, CR, HEX, LF, SEMICOLON, SPACE, TAB } from '../http/grammar.js';
 import * as s from './http-state.js';
 
 /**

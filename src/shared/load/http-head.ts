@@ -1,5 +1,5 @@
 /** Reads a response's status line and headers, or a chunked body's trailers: they may be cut anywhere. */
-import * as g from './http-grammar.js';
+import * as g from '../http/grammar.js';
 import * as s from './http-state.js';
 
 // Constants of this module's own are known to the optimizing compiler; imported ones it would load each time.

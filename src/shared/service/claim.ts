@@ -113,6 +113,16 @@ export function hasStamp(word: number, stamp: number): boolean {
   return word >>> STAMP_SHIFT === (stamp & STAMP_MASK);
 }
 
+/** The low bits of the stamp that a word has. */
+export function stampOf(word: number): number {
+  return word >>> STAMP_SHIFT;
+}
+
+/** Whether two stamps have the same low bits. */
+export function isSameStamp(a: number, b: number): boolean {
+  return (a & STAMP_MASK) === (b & STAMP_MASK);
+}
+
 // ---- the transitions: a word, and the word after ------------------------------------------------------
 
 /** Held or not: more is due. */

@@ -93,6 +93,10 @@ export const TAKEN = 4;
 /** The slot + 1 that it is taking, giving to the main thread, or letting go of; what it took from there. */
 export const HAND = 5;
 export const HAND_DUE = 6;
+/** The event that it has taken from an agenda and not dealt with: slot, stamp (0: none) and mask. */
+export const EVENT_SLOT = 7;
+export const EVENT_STAMP = 8;
+export const EVENT_MASK = 9;
 /** Ring: what the main thread has taken. */
 export const HEAD = 16;
 /** Ring: 1 while the thread waits for room. */
@@ -222,7 +226,7 @@ export function queueOf(plan: Plan): Int32Array {
 export interface ThreadMemory {
   readonly words: Int32Array;
   readonly stats: Float64Array;
-  /** What epoll_wait fills; an entry's stamp is 0 once it is done. */
+  /** What epoll_wait fills; an entry's stamp is 0 once it was taken. */
   readonly agenda: Int32Array;
   /** Slots that are due, and that it has not come to yet: their numbers + 1. */
   readonly list: Int32Array;

@@ -1,4 +1,4 @@
-/** The characters and words of HTTP/1.1 (RFC 9112) that framing a response has to know. */
+/** The characters and words of HTTP/1.1 (RFC 9112) that framing has to know: the server reads requests by them, the load tester responses. */
 
 /** 1 for each byte that a header's name may hold (RFC 9110, tchar). */
 export const TOKEN = new Uint8Array(256);

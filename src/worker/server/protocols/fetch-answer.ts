@@ -1,0 +1,145 @@
+/** Sends a fetch-style application's Response: with its length where it is there at once, otherwise as it comes. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { invalidType, outOfRange } from '../../../shared/errors.js';
+import type { Connection } from '../connection.js';
+import type { ServerRequest } from './http-request.js';
+
+/** A streamed body waits while more than this is kept for its client. */
+const MOST_PENDING = 65_536;
+/** Between two looks whether a client has taken what was kept, in milliseconds: the first, doubling to the last. */
+const FIRST_LOOK = 1;
+const LAST_LOOK = 16;
+/** Turns of the microtask queue after which a body that was given as a string, bytes or JSON has said that it ends; two are needed. */
+const TURNS = 8;
+
+type Read = Awaited<ReturnType<ReadableStreamDefaultReader<unknown>['read']>>;
+
+/** Cancels a body when its client goes away. */
+export interface Cancelling {
+  cancels(reader: ReadableStreamDefaultReader<unknown>): void;
+}
+
+/** @throws whatever the body's stream throws; TypeError ERR_INVALID_ARG_TYPE for what is no Response, or a piece that is no Uint8Array */
+export async function answerWith(message: ServerRequest, answer: unknown, cancelling: Cancelling): Promise<void> {
+  if (!isResponse(answer)) throw invalidType('what fetch() gave', 'a Response', answer);
+  const { status, body } = answer;
+  const bodiless = message.method === 'HEAD' || status === 204 || status === 304;
+  const { headers, length } = headersOf(answer, bodiless);
+  if (body === null || bodiless) {
+    if (body !== null) cancel(body);
+    message.respond(status, headers);
+    return;
+  }
+  const reader: ReadableStreamDefaultReader<unknown> = body.getReader();
+  cancelling.cancels(reader);
+  const first = await reader.read();
+  if (first.done) {
+    message.respond(status, headers);
+    return;
+  }
+  try {
+    const piece = bytesOf(first.value);
+    const next = reader.read();
+    if (await isEnd(next)) {
+      message.respond(status, headers, piece);
+    } else {
+      message.begin(status, headers, length);
+      await stream(message, reader, first, next, length);
+    }
+  } catch (error) {
+    cancel(reader);
+    throw error;
+  }
+}
+
+/** Cancels a body, or what reads it. */
+export function cancel(body: ReadableStreamDefaultReader<unknown> | ReadableStream<unknown>): void {
+  // A stream that fails when it is cancelled has nobody left to tell.
+  body.cancel().catch(() => {});
+}
+
+/** Fetch's own, or another implementation's. */
+function isResponse(value: unknown): value is Response {
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'status' in value &&
+    'headers' in value &&
+    'body' in value &&
+    typeof value.headers === 'object' &&
+    value.headers !== null &&
+    Symbol.iterator in value.headers
+  );
+}
+
+/** What to say of a response, but what concerns this connection alone, or is of another. `length`: what it says to have. */
+function headersOf(
+  answer: Response,
+  keepLength: boolean,
+): { headers: Record<string, string | string[]>; length: number | undefined } {
+  const headers: Record<string, string | string[]> = Object.create(null);
+  let length: number | undefined;
+  for (const [name, value] of answer.headers) {
+    if (name === 'transfer-encoding' || name === 'keep-alive') continue;
+    if (name === 'content-length') {
+      if (/^\d+$/.test(value)) length = Number(value);
+      if (!keepLength) continue;
+    }
+    const before = headers[name];
+    if (before === undefined) headers[name] = value;
+    else headers[name] = typeof before === 'string' ? [before, value] : [...before, value]; // set-cookie alone comes twice
+  }
+  return { headers, length };
+}
+
+/** Whether this is the end and known at once: the body of a string, bytes or JSON has come whole then. */
+async function isEnd(next: Promise<Read>): Promise<boolean> {
+  let end = false;
+  next.then(
+    ({ done }) => {
+      end = done;
+    },
+    () => {}, // who reads on will meet it
+  );
+  for (let turn = 0; turn < TURNS && !end; turn++) await undefined;
+  return end;
+}
+
+async function stream(
+  message: ServerRequest,
+  reader: ReadableStreamDefaultReader<unknown>,
+  first: Read,
+  second: Promise<Read>,
+  length: number | undefined,
+): Promise<void> {
+  const { connection } = message;
+  let sent = 0;
+  for (let read = first, next: Promise<Read> | undefined = second; !read.done; next = undefined) {
+    const piece = bytesOf(read.value);
+    sent += piece.byteLength;
+    if (length !== undefined && sent > length)
+      throw outOfRange('the body', `its content-length of ${length} bytes long`, sent);
+    message.write(piece);
+    await taken(connection);
+    if (!connection.open) break;
+    read = await (next ?? reader.read());
+  }
+  if (!connection.open) cancel(reader);
+  else if (length !== undefined && sent < length)
+    throw outOfRange('the body', `its content-length of ${length} bytes long`, sent);
+  message.finish();
+}
+
+/** Waits while the client has much to take. */
+async function taken(connection: Connection): Promise<void> {
+  let look = FIRST_LOOK;
+  while (connection.open && connection.pending > MOST_PENDING) {
+    await sleep(look);
+    look = Math.min(look * 2, LAST_LOOK);
+  }
+}
+
+function bytesOf(piece: unknown): Uint8Array {
+  if (piece instanceof Uint8Array) return piece;
+  throw invalidType("a piece of a Response's body", 'a Uint8Array', piece);
+}

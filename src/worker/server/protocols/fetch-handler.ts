@@ -1,0 +1,114 @@
+/** A handler for http() of an application that takes a Request and gives a Response. */
+import { invalidType } from '../../../shared/errors.js';
+import type { Connection } from '../connection.js';
+import { answerWith, type Cancelling, cancel } from './fetch-answer.js';
+import { type HttpRequest, ServerRequest } from './http-request.js';
+import type { MessageHandler } from './protocol.js';
+
+/**
+ * A handler for http() of a fetch-style app: `export default fetchHandler(app.fetch)`.
+ *
+ * `request.url` is made of Host and target, https with TLS; `request.signal` is aborted when the client goes away before the answer.
+ * A throw is a 500 and an 'error'. A body that is there at once is sent with its length, any other as it comes: chunked, or with the
+ * response's own content-length; it waits for a client that reads slowly, and is cancelled when the client goes away.
+ *
+ * @throws TypeError ERR_INVALID_ARG_TYPE
+ */
+export function fetchHandler(fetch: (request: Request) => Response | Promise<Response>): MessageHandler<HttpRequest> {
+  if (typeof fetch !== 'function') throw invalidType('fetch', 'a function', fetch);
+  return async (message, connection) => {
+    if (!(message instanceof ServerRequest)) throw invalidType('message', "a request of http()'s", message);
+    const leaving = new Leaving(message);
+    const request = makeRequest(message, connection, leaving);
+    if (request === undefined) return;
+    try {
+      await answerWith(message, await fetch(request), leaving);
+    } catch (error) {
+      // What an application does about its client's end is no error.
+      if (!leaving.isReason(error)) throw error;
+    }
+  };
+}
+
+/** What an error's client is told that no Request can be made for: its Host or target is no part of a URL, or fetch knows no such method. */
+const BAD_REQUEST = 400;
+const NOT_IMPLEMENTED = 501;
+
+function makeRequest(message: ServerRequest, connection: Connection, leaving: Leaving): Request | undefined {
+  const { method, target, rawHeaders } = message;
+  const headers: Array<[string, string]> = [];
+  for (let k = 0; k < rawHeaders.length; k += 2) headers.push([rawHeaders[k] ?? '', rawHeaders[k + 1] ?? '']);
+  const origin = `${connection.tls === undefined ? 'http' : 'https'}://${message.header('host') || 'localhost'}`;
+  const url = target.startsWith('/') ? origin + target : target === '*' ? `${origin}/*` : target;
+  if (!URL.canParse(url)) {
+    message.respond(BAD_REQUEST);
+    return undefined;
+  }
+  if (/^trac[ek]$/i.test(method)) {
+    message.respond(NOT_IMPLEMENTED);
+    return undefined;
+  }
+  const init: RequestInit = { method, headers };
+  // Request refuses a body for these two. The bytes are copied: the request's own are gone when the handler has ended.
+  if (method !== 'GET' && method !== 'HEAD' && message.body.length > 0) init.body = new Uint8Array(message.body);
+  requests ??= requestClass();
+  return new requests(url, init, leaving);
+}
+
+/** The client's going away, for whom it concerns. */
+class Leaving implements Cancelling {
+  #controller: AbortController | undefined;
+  #reader: ReadableStreamDefaultReader<unknown> | undefined;
+  #gone = false;
+
+  constructor(message: ServerRequest) {
+    message.onGone = () => {
+      this.#gone = true;
+      this.#controller?.abort();
+      if (this.#reader !== undefined) cancel(this.#reader);
+    };
+  }
+
+  /** Made when it is asked for: it costs more than all the rest of a request. */
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#gone) this.#controller.abort();
+    }
+    return this.#controller.signal;
+  }
+
+  cancels(reader: ReadableStreamDefaultReader<unknown>): void {
+    this.#reader = reader;
+    if (this.#gone) cancel(reader);
+  }
+
+  /** Whether an application says by this error that its client has gone. */
+  isReason(error: unknown): boolean {
+    return this.#gone && error instanceof Error && error.name === 'AbortError';
+  }
+}
+
+const LEAVING = Symbol('leaving');
+
+// Named first when a request comes: Node loads its fetch then, which takes longer than all else of a thread's start.
+let requests: ReturnType<typeof requestClass> | undefined;
+
+function requestClass() {
+  class ClientRequest extends Request {
+    readonly [LEAVING]: Leaving;
+
+    constructor(url: string, init: RequestInit, leaving: Leaving) {
+      super(url, init);
+      this[LEAVING] = leaving;
+    }
+  }
+  // A getter as Request's own is, but the types have a property there, which a class cannot override by one.
+  Object.defineProperty(ClientRequest.prototype, 'signal', {
+    configurable: true,
+    get(this: ClientRequest) {
+      return this[LEAVING].signal;
+    },
+  });
+  return ClientRequest;
+}
