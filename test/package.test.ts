@@ -57,7 +57,14 @@ test('holds built JavaScript, types and maps, and what a user should read; no te
   const other = files.filter(file => !known.test(file)).sort();
   expect(other).toEqual(['./CHANGELOG.md', './LICENSE', './README.md', './package.json']);
   expect(files).toContain('./docs/load-on-kubernetes.md');
-  for (const entry of ['main/index', 'main/load/index', 'worker/index', 'shared/kernel/sys', 'main/cli']) {
+  for (const entry of [
+    'main/index',
+    'main/load/index',
+    'main/server/index',
+    'worker/index',
+    'shared/kernel/sys',
+    'main/cli',
+  ]) {
     for (const end of ['js', 'd.ts', 'js.map']) expect(files).toContain(`./dist/${entry}.${end}`);
   }
 });

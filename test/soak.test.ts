@@ -20,3 +20,11 @@ test('the soak is clean', { timeout: 120_000 }, async () => {
   expect(output).toMatch(/"deaths":[1-9]/);
   expect(output).toMatch(/"reused":[1-9]/);
 });
+
+test('the soak of servers is clean', { timeout: 120_000 }, async () => {
+  const child = spawn(process.execPath, [soak, '--server', '--minutes', String(10 / 60)], { timeout: 100_000 });
+  const [output, errors, [code]] = await Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]);
+  expect(output + errors).toContain('soak: clean');
+  expect(code).toBe(0);
+  expect(output).toMatch(/"waves":[1-9]/);
+});

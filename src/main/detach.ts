@@ -17,14 +17,44 @@ import { refuseOnDeno } from '../shared/runtime.js';
 export function detach(socket: Socket): number {
   if (!(socket instanceof Socket)) throw invalidType('socket', 'a net.Socket', socket);
   refuseOnDeno("detach() needs Node; listen() and accept() of 'epoll-pool/sys' give fds of one's own");
-  const fd = dup(detachable(socket));
-  setNonblocking(fd);
+  const fd = fdOf(socket);
+  if (socket.bytesRead > 0 || socket.readableLength > 0) {
+    throw refusal("data was read from it already; net.Server's pauseOnConnect keeps it unread");
+  }
+  return take(socket, fd);
+}
+
+/**
+ * The same, of one that is paused, whatever was read from it; `unread` is what Node has read and nobody has taken yet.
+ *
+ * @internal
+ */
+export function detachPaused(socket: Socket): { readonly fd: number; readonly unread: Buffer | undefined } {
+  const fd = fdOf(socket);
+  if (socket.readableFlowing === true) throw refusal('it is being read from; pause() it first');
+  if (socket.readableLength === 0) return { fd: take(socket, fd), unread: undefined };
+  if (socket.readableEncoding !== null) throw refusal('its unread data has become text; do without setEncoding()');
+  const copy = copyOf(fd);
+  const unread: unknown = socket.read();
   socket.destroy();
-  return fd;
+  return { fd: copy, unread: Buffer.isBuffer(unread) ? unread : undefined };
+}
+
+function take(socket: Socket, fd: number): number {
+  const copy = copyOf(fd);
+  socket.destroy();
+  return copy;
+}
+
+function copyOf(fd: number): number {
+  const copy = dup(fd);
+  setNonblocking(copy);
+  return copy;
 }
 
 /** The fd of a socket about which Node knows nothing that the kernel does not know. */
-function detachable(socket: Socket): number {
+function fdOf(socket: Socket): number {
+  if (!(socket instanceof Socket)) throw invalidType('socket', 'a net.Socket', socket);
   const handle: unknown = Reflect.get(socket, '_handle');
   if (socket.destroyed || socket.connecting || typeof handle !== 'object' || handle === null) {
     throw refusal('it is not connected');
@@ -39,9 +69,6 @@ function detachable(socket: Socket): number {
   const standard = Reflect.get(socket, 'isTTY') === true ? 'a terminal' : standardStream(socket, fd);
   if (standard !== undefined) {
     throw refusal(`it is ${standard}, and no connection; dup(0) of 'epoll-pool/sys' gives the fd of standard input`);
-  }
-  if (socket.bytesRead > 0 || socket.readableLength > 0) {
-    throw refusal("data was read from it already; net.Server's pauseOnConnect keeps it unread");
   }
   if (!socket.readable || !socket.writable) throw refusal('one of its sides has ended');
   const queued: unknown = Reflect.get(handle, 'writeQueueSize');

@@ -2,6 +2,7 @@
 /** `epoll-pool/worker`: what modules that run in the pool's threads import, and the types of what they export. */
 export type { EventInit, FdLike } from '../shared/arguments.js';
 export type { Connection } from './server/connection.js';
+export type { ServerModule } from './server/module.js';
 export { fetchHandler } from './server/protocols/fetch-handler.js';
 export { http } from './server/protocols/http.js';
 export type { HttpRequest } from './server/protocols/http-request.js';

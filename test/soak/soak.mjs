@@ -1,4 +1,4 @@
-// `npm run soak -- --minutes N [--seed S]`: random traffic, faults, churn and control requests; checks all invariants as
+// `npm run soak -- --minutes N [--seed S] [--server]`: servers (server.mjs), or random traffic, faults, churn and control requests; checks all invariants as
 // it goes, and watches memory, fds and threads. Ends with 1 and the seed when one does not hold.
 import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -24,8 +24,14 @@ import {
   TOTALS,
 } from './memory.mjs';
 
-const { values } = parseArgs({ options: { minutes: { type: 'string', default: '20' }, seed: { type: 'string' } } });
+const { values } = parseArgs({
+  options: { minutes: { type: 'string', default: '20' }, seed: { type: 'string' }, server: { type: 'boolean' } },
+});
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
+if (values.server) {
+  const { soakServers } = await import('./server.mjs');
+  process.exit((await soakServers(Number(values.minutes), seed)) ? 0 : 1);
+}
 const until = performance.now() + Number(values.minutes) * 60_000;
 const THREADS = 4;
 const WRITERS = 2;

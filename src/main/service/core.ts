@@ -131,6 +131,7 @@ export class Core {
       this.intake.isOnItsWay(slot, generation),
     );
     this.intake.settle(index, interrupted[0], guarded);
+    guarded(() => this.#sink.died?.(index));
     guarded(() => this.#sink.error(error, interrupted[0]));
     for (const event of interrupted.slice(1)) guarded(() => this.#sink.error(error, event));
     // It may have died before it rang for what it had put in its ring, or with its hand on the bell: nobody else would ring.

@@ -29,6 +29,13 @@ class Starting {
 
 const data = new Uint32Array(2);
 
+const deathListeners = new WeakMap<WaitService, (index: number) => void>();
+
+/** Calls `listener` when a thread has died, before its successor begins and before the 'error'. @internal */
+export function onThreadDeath(service: WaitService, listener: (index: number) => void): void {
+  deathListeners.set(service, listener);
+}
+
 /**
  * One epoll instance, waited on by a pool of threads at the same time. Only the thread that started the service calls
  * epoll_ctl, one call at a time, in the order asked.
@@ -72,6 +79,7 @@ export class WaitService
       event: event => this.emit('event', event),
       pullable: () => this.#iteration?.serve(),
       holds: (slot, generation) => this.#iteration?.holds(slot, generation) ?? false,
+      died: index => deathListeners.get(this)?.(index),
       message: value => this.emit('message', value),
       error: (error, event) => (event === undefined ? this.emit('error', error) : this.emit('error', error, event)),
     });

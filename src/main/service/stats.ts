@@ -1,4 +1,7 @@
-/** What a service counts. */
+/**
+ * What a service counts. The fields stand in shared/service/layout.ts; threads count in worker/service/wait-loop.ts and runner.ts,
+ * and what the main thread does in their place in inbox/stand-in.ts.
+ */
 import * as L from '../../shared/service/layout.js';
 
 export interface ThreadStats {

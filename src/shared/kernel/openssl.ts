@@ -45,6 +45,8 @@ export interface Openssl {
   readonly SSL_pending: Call<[ssl: Pointer]>;
   readonly SSL_get_error: Call<[ssl: Pointer, result: number]>;
   readonly SSL_get_rbio: Call<[ssl: Pointer]>;
+  readonly BIO_number_read: Call<[bio: Pointer]>;
+  readonly BIO_number_written: Call<[bio: Pointer]>;
   readonly BIO_ctrl: Call<[bio: Pointer, command: number, number: number, data: null]>;
   readonly SSL_get0_alpn_selected: Act<[ssl: Pointer, protocol: Memory, length: Memory]>;
   readonly SSL_get_servername: Words<[ssl: Pointer, type: number]>;
@@ -100,6 +102,8 @@ function load(koffi: Koffi): Openssl {
       SSL_pending: lib.func('SSL_pending', 'int', ['size_t']),
       SSL_get_error: lib.func('SSL_get_error', 'int', ['size_t', 'int']),
       SSL_get_rbio: lib.func('SSL_get_rbio', 'size_t', ['size_t']),
+      BIO_number_read: lib.func('BIO_number_read', 'uint64_t', ['size_t']),
+      BIO_number_written: lib.func('BIO_number_written', 'uint64_t', ['size_t']),
       BIO_ctrl: lib.func('BIO_ctrl', 'long', ['size_t', 'int', 'long', 'void *']),
       SSL_get0_alpn_selected: lib.func('SSL_get0_alpn_selected', 'void', ['size_t', 'void *', 'void *']),
       SSL_get_servername: lib.func('SSL_get_servername', 'str', ['size_t', 'int']),

@@ -1,6 +1,6 @@
 /** The system calls of sockets. As in syscalls.ts: what the kernel returned, or the negative errno. */
 import { EINPROGRESS, EINTR } from '../errors.js';
-import { failure, libc, type Memory, O_CLOEXEC, O_NONBLOCK } from './syscalls.js';
+import { failure, libc, type Memory, O_CLOEXEC, O_NONBLOCK, Place } from './syscalls.js';
 
 export const AF_UNIX = 1;
 export const AF_INET = 2;
@@ -47,6 +47,40 @@ export function accept(fd: number): number {
   return accepted < 0 ? failure() : accepted;
 }
 
+/** The same; the peer's struct sockaddr goes to `address`, whose first bytes are as many as `bytes` says then. */
+export function acceptFrom(fd: number, address: Memory, bytes: Uint32Array): number {
+  bytes[0] = address.byteLength;
+  const accepted = libc().accept4(fd, address, bytes, O_CLOEXEC | O_NONBLOCK);
+  return accepted < 0 ? failure() : accepted;
+}
+
+const filled = new Place();
+const written = new Place();
+
+/** read(2) into `buffer` from `offset` on, retried after EINTR. @param length at most what is behind `offset` */
+export function receive(fd: number, buffer: Uint8Array, offset: number, length: number): number {
+  const c = libc();
+  const at = filled.of(c, buffer, buffer.byteLength) || Number(c.addressOf(buffer));
+  for (;;) {
+    const n = c.readAt(fd, at + offset, length);
+    if (n >= 0) return n;
+    const code = failure();
+    if (code !== -EINTR) return code;
+  }
+}
+
+/** write(2) of `buffer` from `offset` on, retried after EINTR. @param length at most what is behind `offset` */
+export function send(fd: number, buffer: Uint8Array, offset: number, length: number): number {
+  const c = libc();
+  const at = written.of(c, buffer, buffer.byteLength) || Number(c.addressOf(buffer));
+  for (;;) {
+    const n = c.writeAt(fd, at + offset, length);
+    if (n >= 0) return n;
+    const code = failure();
+    if (code !== -EINTR) return code;
+  }
+}
+
 export function setReuseAddress(fd: number): number {
   return setOption(fd, SOL_SOCKET, SO_REUSEADDR, 1);
 }
@@ -87,6 +121,16 @@ export function connect(fd: number, address: Memory): number {
   if (libc().connect(fd, address, address.byteLength) === 0) return 0;
   const code = failure();
   return code === -EINPROGRESS || code === -EINTR ? 0 : code;
+}
+
+const UNSPECIFIED = new Uint8Array(16); // family 0, AF_UNSPEC
+
+/**
+ * connect(2) to AF_UNSPEC: a TCP socket is as it was before it was connected, its options and its place in epoll instances
+ * kept, and can be connected anew.
+ */
+export function disconnect(fd: number): number {
+  return libc().connect(fd, UNSPECIFIED, UNSPECIFIED.byteLength) < 0 ? failure() : 0;
 }
 
 /** @param how 0: reading, 1: writing, 2: both */

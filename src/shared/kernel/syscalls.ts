@@ -1,7 +1,9 @@
 /**
- * Every system call of the package, through koffi: all are defined here, and those of sockets are offered by sockets.ts;
- * nothing else is unsafe. A call returns what the kernel returned, or the negative errno. Callers have checked their arguments: numbers are in range, and each buffer is as
- * long as the length beside it says.
+ * Every system call of the package, through koffi. A new one: its type in Libc, its definition in load(), and a function here
+ * (or in sockets.ts); sys.ts offers it to users. The folder kernel/ is all that is unsafe.
+ *
+ * A call returns what the kernel returned, or the negative errno. Callers have checked their arguments: numbers are in range,
+ * and each buffer is as long as the length beside it says.
  */
 import type { KoffiFunc, node as koffiNode } from 'koffi';
 import { EBADF, EINTR, ENOENT, unavailable } from '../errors.js';
@@ -64,7 +66,7 @@ export interface Libc {
   readonly socket: Call<[domain: number, type: number, protocol: number]>;
   readonly dup3: Call<[from: number, to: number, flags: number]>;
   readonly socketpair: Call<[domain: number, type: number, protocol: number, fds: Memory]>;
-  readonly accept4: Call<[fd: number, address: null, length: null, flags: number]>;
+  readonly accept4: Call<[fd: number, address: Memory | null, length: Memory | null, flags: number]>;
   readonly setsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: number]>;
   readonly getsockopt: Call<[fd: number, level: number, name: number, value: Memory, length: Memory]>;
   readonly bind: Call<[fd: number, address: Memory, length: number]>;

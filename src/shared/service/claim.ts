@@ -16,7 +16,7 @@
  *                                                  threads' lists only say where to look
  *   held     an owner, perhaps more due            its handler runs; what comes meanwhile is due at the release
  *   resting  REST (and ASKED), with or without an owner
- * and the transitions are arrive, leave, take and wake (anybody), release, rest and ask (the owner), renew, settle and close
+ * (test/model has every interleaving of them) and the transitions are arrive, leave, take and wake (anybody), release, rest and ask (the owner), renew, settle and close
  * (the registry), abandon (the registry, for an owner that is dead).
  *
  * No two owners: only `arrive` and `take` set one, by exchanging a word that had none. No lost event: whoever meets an owner

@@ -153,6 +153,18 @@ export function wasTruncated(ssl: number): boolean {
   return o.BIO_ctrl(o.SSL_get_rbio(ssl), BIO_CTRL_EOF, 0, null) === 1;
 }
 
+/** How many bytes it has read from its socket so far, handshake and all. */
+export function wireBytesRead(ssl: number): number {
+  const o = openssl();
+  return o.BIO_number_read(o.SSL_get_rbio(ssl));
+}
+
+/** How many it has written. */
+export function wireBytesWritten(ssl: number): number {
+  const o = openssl();
+  return o.BIO_number_written(o.SSL_get_rbio(ssl)); // one BIO is for both, and stays when the handshake's buffer goes
+}
+
 /** Whether it goes on with an earlier session. */
 export function wasResumed(ssl: number): boolean {
   return openssl().SSL_session_reused(ssl) === 1;

@@ -25,6 +25,12 @@ export interface ThreadServices {
   wake(id: number): void;
   /** As ready.post(). */
   post(value: unknown): void;
+  /**
+   * A promise is pending that no registration is held for: it counts for `concurrency`, and the event loop is served for it,
+   * until release().
+   */
+  hold(): void;
+  release(): void;
 }
 
 /**

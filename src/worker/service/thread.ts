@@ -39,10 +39,13 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
   // Its file is read while koffi loads; it runs after that.
   const waking = new Waking(plan, task.wakeFd);
   const outbox = new Outbox(plan, index, port, task.bell);
+  let loop: WaitLoop | undefined;
   const services: ThreadServices = {
     index,
     wake: id => wakeById(plan, waking, id),
     post: value => outbox.post(value),
+    hold: () => loop?.hold(),
+    release: () => loop?.release(),
   };
   const loading = handler === undefined ? undefined : loadHandler(handler, task.handlerData, services);
   loading?.catch(() => {}); // told below, or of no interest
@@ -58,9 +61,10 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
   try {
     const loaded = await loading;
     const readies = new ReadyCache({ plan, slots: L.slotsOf(plan), outbox, waking });
-    const loop = new WaitLoop({ plan, index, epfd, outbox, readies, waking, handler: loaded }, ownLoop);
+    const made = new WaitLoop({ plan, index, epfd, outbox, readies, waking, handler: loaded }, ownLoop);
+    loop = made;
     Atomics.store(words, L.PHASE, L.PHASE_WAITING);
-    setImmediate(() => loop.turn());
+    setImmediate(() => made.turn());
     return undefined;
   } catch (error) {
     return packError(error);

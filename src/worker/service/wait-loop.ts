@@ -315,6 +315,16 @@ export class WaitLoop {
     this.#isSuspended = true;
   }
 
+  /** For a promise without a registration. */
+  hold(): void {
+    this.#runner.pending++;
+  }
+
+  release(): void {
+    this.#runner.pending--;
+    this.#settled();
+  }
+
   #settled(): void {
     if (!this.#isSuspended) return;
     this.#isSuspended = false;

@@ -15,6 +15,8 @@ import type { ServiceEvent } from './service-event.js';
 export interface MailSink {
   message(value: unknown): void;
   error(error: Error, event?: ServiceEvent): void;
+  /** Thread `index` is dead; its successor has not begun. */
+  died?(index: number): void;
 }
 
 interface Note {

@@ -1,5 +1,6 @@
 /**
- * Takes over what a dead thread had: nothing is lost with it. Its ring was read before.
+ * Takes over what a dead thread had: nothing is lost with it. What happens at a death, and in which order, is core.ts (#died);
+ * who is dead and when a new thread begins, thread-pool.ts. Its ring was read before this.
  *
  * What it had begun (RUNNING says so) rests: running it again would be a crash loop. Everything else is due, for whoever is
  * free: registrations that it held, events that it had fetched (its agenda), what its list says, and what it had in hand. Its

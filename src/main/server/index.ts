@@ -1,0 +1,5 @@
+/** `epoll-pool/server`: connections, served by threads. */
+export type { CloseReason } from '../../shared/server/reasons.js';
+export type { Peer, ServerEvents, ServerStats } from './events.js';
+export type { ServerOptions } from './options.js';
+export { Server } from './server.js';

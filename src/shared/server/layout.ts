@@ -1,0 +1,249 @@
+/**
+ * Where everything stands in the memory that a server's main thread and its threads share. All counts are in 32-bit words.
+ *
+ * A connection has a slot, from its acceptance until nothing can touch it any more, and its words in it. Its id is its slot's
+ * generation times 2^24 plus the slot: no other connection of the server ever has it.
+ */
+import { type ArenaPlan, createArena } from './arena.js';
+
+// ---- the header -----------------------------------------------------------------------------------------
+/** 1 once the server closes: no further message begins. */
+export const CLOSING = 0;
+/** The coarse clock: goes up by one with each tick of the main thread's, so it never runs ahead of time. */
+export const TICK = 1;
+/** One more than the highest slot that was ever used. */
+export const TOP = 2;
+/** 1 while a ring of the main thread's bell is on its way. */
+export const RUNG = 3;
+const HEADER_WORDS = 16;
+
+// ---- a thread --------------------------------------------------------------------------------------------
+/** The item (its first block + 1) that the thread is about to push to a mailbox, and whose; 0: none. */
+export const INTENT = 0;
+export const INTENT_SLOT = 1;
+/** How many values it has posted. */
+export const POSTED = 2;
+/** Float64 fields, from the thread's ninth word on. */
+export const MESSAGES = 0;
+export const BYTES_READ = 1;
+export const BYTES_WRITTEN = 2;
+const THREAD_COUNTS = 8;
+const COUNTS_AT = 8;
+const THREAD_WORDS = COUNTS_AT + THREAD_COUNTS * 2;
+
+/** The owner of what the main thread holds; threads are their index + 1. */
+export const MAIN = 255;
+
+// ---- a connection's words --------------------------------------------------------------------------------
+// Anybody's, by Atomics:
+/** See lock.ts. */
+export const LOCK = 0;
+/** The generation of the slot's connection; 0: there is none. */
+export const GENERATION = 1;
+/** The mailbox: its newest item's first block + 1; 0: empty. */
+export const MAIL = 2;
+/** Readiness that no run has taken yet. */
+export const EVENTS = 3;
+/** What is asked of its next run: COMMAND_ bits. */
+export const COMMANDS = 4;
+/** What the main thread has yet to take: REPORT_ bits. */
+export const REPORT = 5;
+/** The thread (its index + 1) that has its handler's pending promise; 0: none. */
+export const AWAIT = 6;
+// The holder of the lock's alone (the main thread sets them before the connection is known):
+export const FLAGS = 8;
+export const REASON = 9;
+export const FD = 10;
+/** When a byte moved last, or a message was done with; and when its handshake or its end has taken too long. In ticks. */
+export const ACTIVITY = 11;
+/** 0: never. */
+export const DEADLINE = 12;
+/** Chains (see chain.ts): the beginning of a message, input that nobody has looked at, and output. */
+export const INPUT = 13;
+export const BACKLOG = 17;
+export const OUTPUT = 21;
+/** How much of the message frame() has seen, its length once that is known, and where frame() stopped. */
+export const SEEN = 25;
+export const TOTAL = 26;
+export const POSITION = 27;
+/** The SSL's address, and, until it is made, its context's; two halves each. */
+export const SSL = 28;
+export const CONTEXT = 30;
+/** Counts the messages whose beginning was kept: a thread's own copy of one (assembly.ts) is good for its epoch only. */
+export const EPOCH = 32;
+/** 1 once `state` was asked for. */
+export const STATE_USED = 33;
+/** The registration's id with the service, in two halves; the higher has KNOWN set once both are there. */
+export const REGISTRATION = 34;
+/** The peer's struct sockaddr: its bytes, and how many. */
+export const ADDRESS = 36;
+export const ADDRESS_WORDS = 7;
+export const ADDRESS_BYTES = 43;
+/** With TLS: how much of what the session has read and written was counted; two halves each. */
+export const WIRE_READ = 44;
+export const WIRE_WRITTEN = 46;
+export const CONNECTION_WORDS = 48;
+
+// ---- FLAGS -------------------------------------------------------------------------------------------------
+/** The TLS handshake is not done. */
+export const SHAKING = 0x1;
+/** open() was called. */
+export const OPENED = 0x2;
+/** The socket may have input. */
+export const READABLE = 0x4;
+/** A short read does not mean that there is no more: the peer's end stands behind it. */
+export const HANGING = 0x8;
+/** The kernel has an error for it. */
+export const ERROR = 0x10;
+/** The socket refused output, and has not said since that it takes more. */
+export const BLOCKED = 0x20;
+export const PEER_ENDED = 0x40;
+/** No further message is handled; once what is kept is sent, our end of stream follows. */
+export const ENDING = 0x80;
+export const END_SENT = 0x100;
+/** Nothing touches the socket any more. */
+export const ENDED = 0x200;
+/** close() was called, or was not to be. */
+export const CLOSE_CALLED = 0x400;
+/** It is to end at once: the reason stands in REASON. */
+export const DOOMED = 0x800;
+
+// ---- COMMANDS ----------------------------------------------------------------------------------------------
+/** A handler's promise was rejected. */
+export const COMMAND_FAILED = 0x1;
+/** A time-out may have passed: of the connection's silence; of its handshake, or its end. */
+export const COMMAND_IDLE = 0x2;
+export const COMMAND_LATE = 0x4;
+/** The thread that had it is dead. */
+export const COMMAND_THREAD = 0x8;
+
+// ---- REPORT ------------------------------------------------------------------------------------------------
+/** The handshake is done. */
+export const REPORT_OPENED = 0x1;
+/** It has ended, for REASON. */
+export const REPORT_ENDED = 0x2;
+/** close() was called: nothing uses the slot any more. */
+export const REPORT_DONE = 0x4;
+
+/** Slots beyond maxConnections: what has ended is not free at once, and a slot rests before it is used again. */
+const SLACK = 1024;
+const SLOT_BITS = 24;
+export const MOST_CONNECTIONS = 2 ** SLOT_BITS - SLACK;
+const MOST_MAPPED_FDS = 1 << 20;
+
+export interface ServerLimits {
+  readonly threads: number;
+  readonly maxConnections: number;
+  readonly stateBytes: number;
+  readonly memory: number;
+}
+
+/** What both sides must know. */
+export interface ServerPlan {
+  readonly memory: SharedArrayBuffer;
+  readonly state: SharedArrayBuffer;
+  readonly arena: ArenaPlan;
+  readonly threads: number;
+  readonly slots: number;
+  readonly stateBytes: number;
+}
+
+/** @throws RangeError: more than there can be */
+export function createPlan({ threads, maxConnections, stateBytes, memory }: ServerLimits): ServerPlan {
+  const slots = maxConnections + SLACK;
+  return {
+    memory: new SharedArrayBuffer(wordsAt(threads, slots).end * 4),
+    state: new SharedArrayBuffer(stateStride(stateBytes) * slots),
+    arena: createArena(memory),
+    threads,
+    slots,
+    stateBytes,
+  };
+}
+
+export function stateStride(stateBytes: number): number {
+  return Math.ceil(stateBytes / 8) * 8;
+}
+
+function wordsAt(threads: number, slots: number) {
+  const threadsAt = HEADER_WORDS;
+  const connectionsAt = threadsAt + threads * THREAD_WORDS;
+  const bits = Math.ceil(slots / 32);
+  const dirtyAt = connectionsAt + slots * CONNECTION_WORDS;
+  const slotsAt = dirtyAt + bits;
+  return { threadsAt, connectionsAt, bits, dirtyAt, slotsAt, end: slotsAt + MOST_MAPPED_FDS };
+}
+
+/** The same memory, as both sides use it. */
+export interface ServerMemory {
+  readonly header: Int32Array;
+  /** Connection `slot`'s begin at `slot * CONNECTION_WORDS`. */
+  readonly words: Int32Array;
+  /** A bit for each slot with a REPORT. */
+  readonly dirty: Int32Array;
+  /** Slot + 1 of each fd below 2^20. */
+  readonly slotOfFd: Int32Array;
+  readonly threads: readonly ThreadMemory[];
+}
+
+export interface ThreadMemory {
+  readonly words: Int32Array;
+  readonly counts: Float64Array;
+}
+
+export function memoryOf(plan: ServerPlan): ServerMemory {
+  const { memory, threads, slots } = plan;
+  const at = wordsAt(threads, slots);
+  const view = (from: number, length: number): Int32Array => new Int32Array(memory, from * 4, length);
+  return {
+    header: view(0, HEADER_WORDS),
+    words: view(at.connectionsAt, slots * CONNECTION_WORDS),
+    dirty: view(at.dirtyAt, at.bits),
+    slotOfFd: view(at.slotsAt, MOST_MAPPED_FDS),
+    threads: Array.from({ length: threads }, (_, index) => {
+      const from = at.threadsAt + index * THREAD_WORDS;
+      return {
+        words: view(from, COUNTS_AT),
+        counts: new Float64Array(memory, (from + COUNTS_AT) * 4, THREAD_COUNTS),
+      };
+    }),
+  };
+}
+
+const SLOTS = 2 ** SLOT_BITS;
+
+export function idOf(slot: number, generation: number): number {
+  return generation * SLOTS + slot;
+}
+
+export function slotOf(id: number): number {
+  return id % SLOTS;
+}
+
+export function generationOf(id: number): number {
+  return Math.floor(id / SLOTS);
+}
+
+const KNOWN = 0x8000_0000;
+
+/** Tells the registration's id, whoever knows it first. */
+export function storeRegistration(words: Int32Array, base: number, id: number): void {
+  words[base + REGISTRATION] = id % 2 ** 32;
+  Atomics.store(words, base + REGISTRATION + 1, Math.floor(id / 2 ** 32) | KNOWN);
+}
+
+/** -1: not known yet. */
+export function loadRegistration(words: Int32Array, base: number): number {
+  const high = Atomics.load(words, base + REGISTRATION + 1);
+  return high === 0 ? -1 : (high & ~KNOWN) * 2 ** 32 + ((words[base + REGISTRATION] ?? 0) >>> 0);
+}
+
+/** A pointer, or another whole number below 2^53, in two words. */
+export function storeWide(words: Int32Array, at: number, value: number): void {
+  words[at] = value % 2 ** 32;
+  words[at + 1] = Math.floor(value / 2 ** 32);
+}
+
+export function loadWide(words: Int32Array, at: number): number {
+  return (words[at + 1] ?? 0) * 2 ** 32 + ((words[at] ?? 0) >>> 0);
+}

@@ -1,0 +1,100 @@
+/**
+ * Handlers' promises that are pending in this thread. A connection's AWAIT names the thread for as long as its promise is; its next
+ * message waits, and nothing else does: not its run, so that others send to it and its end is noticed. The service counts them.
+ */
+import * as L from '../../shared/server/layout.js';
+import type { ThreadServices } from '../service/handler.js';
+import type { Connection } from './connection.js';
+import type { ProtocolHooks } from './protocols/protocol.js';
+import type { Reader } from './reader.js';
+
+/** How often it is looked whether connections have ended whose handlers want to know. */
+const LOOK_MS = 100;
+
+interface Pending {
+  readonly slot: number;
+  readonly connection: Connection;
+  readonly message: unknown;
+  /** What the message may lie in. */
+  buffer: Buffer | undefined;
+  wasTold: boolean;
+}
+
+export interface PromiseSink {
+  /** The handler's part is over. */
+  settled(slot: number, failed: boolean, error: unknown): void;
+}
+
+export class Promises {
+  readonly #words: Int32Array;
+  readonly #owner: number;
+  readonly #thread: ThreadServices;
+  readonly #hooks: ProtocolHooks<unknown>;
+  readonly #sink: PromiseSink;
+  readonly #pending = new Set<Pending>();
+  /** The one that was added last, if its message lies in the reader's buffer. */
+  #borrower: Pending | undefined;
+  #reader: Reader | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(memory: L.ServerMemory, thread: ThreadServices, hooks: ProtocolHooks<unknown>, sink: PromiseSink) {
+    this.#words = memory.words;
+    this.#owner = thread.index + 1;
+    this.#thread = thread;
+    this.#hooks = hooks;
+    this.#sink = sink;
+  }
+
+  /** @param lent whether the message may lie in the reader's buffer: `lend` must follow */
+  add(slot: number, connection: Connection, message: unknown, promise: PromiseLike<unknown>, lent: boolean): void {
+    const pending: Pending = { slot, connection, message, buffer: undefined, wasTold: false };
+    Atomics.store(this.#words, slot * L.CONNECTION_WORDS + L.AWAIT, this.#owner);
+    this.#pending.add(pending);
+    this.#thread.hold();
+    if (lent) this.#borrower = pending;
+    if (this.#hooks.gone !== undefined) this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
+    Promise.resolve(promise).then(
+      () => this.#settle(pending, false, undefined),
+      error => this.#settle(pending, true, error),
+    );
+  }
+
+  /** The reader has done with its buffer: the message may have it for as long as its promise is pending. */
+  lend(reader: Reader): void {
+    if (this.#borrower === undefined) return;
+    this.#reader = reader;
+    this.#borrower.buffer = reader.lend();
+    this.#borrower = undefined;
+  }
+
+  #settle(pending: Pending, failed: boolean, error: unknown): void {
+    let [isFailed, why] = [failed, error];
+    try {
+      this.#hooks.settled?.(pending.message, pending.connection, failed);
+    } catch (thrown) {
+      if (!failed) [isFailed, why] = [true, thrown];
+    }
+    this.#pending.delete(pending);
+    if (pending.buffer !== undefined) this.#reader?.giveBack(pending.buffer);
+    if (this.#pending.size === 0) {
+      clearInterval(this.#timer);
+      this.#timer = undefined;
+    }
+    this.#sink.settled(pending.slot, isFailed, why);
+    this.#thread.release();
+  }
+
+  /** Tells handlers whose connections have ended. */
+  #look(): void {
+    for (const pending of this.#pending) {
+      const flags = this.#words[pending.slot * L.CONNECTION_WORDS + L.FLAGS] ?? 0;
+      if (pending.wasTold || (flags & L.ENDED) === 0) continue;
+      pending.wasTold = true;
+      try {
+        this.#hooks.gone?.(pending.message, pending.connection);
+      } catch {
+        // The package's own; its handler hears of it by its promise.
+      }
+    }
+  }
+}

@@ -1,0 +1,89 @@
+/** Accepting: more connections than there is room for, or fds; and where it listens. */
+import { Server } from 'epoll-pool/server';
+import { expect, test } from 'vitest';
+import { runLimited } from './support/limited.ts';
+import { client, LINES, serve, settled } from './support/server.ts';
+import { module, quiet, until } from './support/service.ts';
+import { rejection } from './support/within.ts';
+
+const ECHO = module(`${LINES} export default (line, connection) => { connection.send(line); };`);
+
+test('beyond maxConnections they wait in the backlog', async () => {
+  const served = await serve({ handler: ECHO, maxConnections: 5 });
+  const peers = await Promise.all(Array.from({ length: 12 }, () => client(served.port)));
+  for (const peer of peers) peer.write('x\n');
+  await until(() => peers.filter(peer => peer.text === 'x').length === 5, 'five answers');
+  await quiet();
+  expect(served.server.stats()).toMatchObject({ connections: 5, accepted: 5 });
+  for (let i = 0; i < 12; i++) {
+    const peer = peers.find(({ text, socket }) => text === 'x' && !socket.destroyed);
+    peer?.socket.end();
+    await peer?.closed;
+    await until(() => peers.filter(({ text }) => text === 'x').length >= Math.min(12, 6 + i), 'the next');
+  }
+  await settled(served, 12);
+  expect(served.server.stats().accepted).toBe(12);
+});
+
+test('no fds left: connections wait, nothing spins, and it goes on when there are some', async () => {
+  const source = `
+    import { Server } from 'epoll-pool/server';
+    import { openSync, closeSync } from 'node:fs';
+    const handler = 'data:text/javascript,export default (bytes, connection) => { connection.send(bytes); };';
+    const server = await Server.listen({ port: 0, host: '127.0.0.1', handler, threads: 2 });
+    server.on('error', error => print('error', error));
+    process.on('warning', warning => print('warning', warning.code));
+    const { port } = server.address();
+    const fds = Array.from({ length: 10 }, () => sys.connect({ port }));
+    const buffer = Buffer.alloc(9);
+    const answers = () => fds.filter(fd => sys.read(fd, buffer) === 1).length;
+    const hold = [];
+    try { for (;;) hold.push(openSync('/dev/null')); } catch (error) { print(error.code); }
+    for (const fd of fds) sys.write(fd, Buffer.from('x'));
+    const before = process.cpuUsage();
+    await new Promise(resolve => setTimeout(resolve, 1000));
+    const { user, system } = process.cpuUsage(before);
+    print(answers(), user + system < 500_000 ? 'quiet' : 'busy: ' + (user + system));
+    for (const fd of hold) closeSync(fd);
+    let count = 0;
+    await until(() => (count += answers()) === 10);
+    print(count);
+    for (const fd of fds) sys.close(fd);
+    await server.close();
+  `;
+  const { stdout, stderr, code } = await runLimited({ fds: 120 }, source);
+  expect({ stdout, stderr, code }).toMatchObject({
+    stdout: expect.stringMatching(/EMFILE\nwarning EMFILE\n0 quiet\n10\n$/),
+    code: 0,
+  });
+});
+
+test('addresses', async () => {
+  const any = await serve({ handler: ECHO, host: undefined, port: 0 });
+  expect(any.server.address()).toMatchObject({ address: '::', family: 'IPv6' });
+  await client(any.port);
+  const named = await serve({ handler: ECHO, host: 'localhost', port: 0 });
+  expect(named.server.address()).toMatchObject({ port: named.port });
+  const taken = Server.listen({ handler: ECHO, host: '127.0.0.1', port: any.port, threads: 1 });
+  expect(await rejection(taken)).toMatchObject({ code: 'EADDRINUSE' });
+  const first = await serve({ handler: ECHO, reusePort: true });
+  const second = await serve({ handler: ECHO, reusePort: true, port: first.port });
+  expect(second.port).toBe(first.port);
+  expect(await rejection(Server.listen({ handler: ECHO, path: '/nowhere/at/all.sock', threads: 1 }))).toMatchObject({
+    code: 'ENOENT',
+  });
+});
+
+test('where a connection is from', async () => {
+  const source = module(
+    'export default (bytes, connection) => { connection.send(connection.remoteAddress + " " + connection.remotePort); };',
+  );
+  const { server, port } = await serve({ handler: source });
+  const peers: unknown[] = [];
+  server.on('connection', peer => peers.push(peer));
+  const peer = await client(port);
+  peer.write('x');
+  const { localPort } = peer.socket;
+  await peer.has(`127.0.0.1 ${localPort}`);
+  expect(peers).toEqual([{ id: expect.any(Number), remoteAddress: '127.0.0.1', remotePort: localPort }]);
+});

@@ -1,0 +1,113 @@
+/** Sockets that the server did not accept itself, and what was read from them already. */
+import { once } from 'node:events';
+import { connect, createServer, type Socket } from 'node:net';
+import * as sys from 'epoll-pool/sys';
+import { expect, onTestFinished, test } from 'vitest';
+import { countFds } from './support/fds.ts';
+import { Client, client, LINES, serve, settled } from './support/server.ts';
+import { module, until } from './support/service.ts';
+import { rejection, within } from './support/within.ts';
+
+const ECHO = module(
+  `${LINES} export default (line, connection) => { connection.send('<' + line + '>' + connection.remoteAddress); };`,
+);
+const NOWHERE = { port: undefined, host: undefined };
+
+/** A socket of Node's, accepted, and its client. */
+async function accepted(pauseOnConnect: boolean): Promise<{ socket: Socket; peer: Client }> {
+  const server = createServer({ pauseOnConnect });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    server.close();
+  });
+  const address = server.address();
+  const arrived = once(server, 'connection');
+  const peer = new Client(connect(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1'));
+  const [socket] = await within(arrived);
+  return { socket, peer };
+}
+
+test('a socket of Node, untouched', async () => {
+  const served = await serve({ handler: ECHO, ...NOWHERE });
+  expect(served.server.address()).toBe(null);
+  const { socket, peer } = await accepted(true);
+  peer.write('one\ntw');
+  const { id } = await served.server.adopt(socket);
+  expect(served.connections).toEqual([id]);
+  expect(socket.destroyed).toBe(true);
+  await peer.has('<one>127.0.0.1');
+  peer.write('o\n');
+  await peer.has('<two>');
+  peer.socket.end();
+  await settled(served, 1);
+  expect(served.closes).toEqual([{ id, reason: 'end' }]);
+});
+
+test.each([0, 1, 4, 5, 9, 13])('one that was read from: %i bytes are given back', async taken => {
+  const served = await serve({ handler: ECHO, ...NOWHERE });
+  const { socket, peer } = await accepted(false);
+  peer.write('one\ntwo\nthree');
+  const chunk = await within(
+    new Promise<Buffer>(resolve => {
+      socket.on('data', data => {
+        socket.pause();
+        resolve(data);
+      });
+    }),
+  );
+  expect(String(chunk)).toBe('one\ntwo\nthree');
+  socket.unshift(chunk.subarray(taken));
+  await served.server.adopt(socket, { unread: chunk.subarray(0, taken) });
+  peer.write('\n');
+  await peer.has('<three>');
+  expect(peer.text.replaceAll('127.0.0.1', '')).toBe('<one><two><three>');
+});
+
+test('an fd, and more that is unread than fits in any buffer', async () => {
+  const served = await serve({ handler: ECHO, ...NOWHERE, maxMessage: 200_000 });
+  const [ours, theirs] = sys.socketpair();
+  onTestFinished(() => sys.close(theirs));
+  const lines = Array.from({ length: 300 }, (_, i) => `${i}`.padEnd((i * 331) % 3000, '.'));
+  lines[150] = 'x'.repeat(150_000);
+  const unread = Buffer.from(`${lines.join('\n')}\nlast`);
+  const { id } = await served.server.adopt({ fd: ours }, { unread });
+  sys.write(theirs, Buffer.from('!\n'));
+  const expected = `${lines.map(line => `<${line}>`).join('')}<last!>`;
+  let text = '';
+  const buffer = Buffer.alloc(65_536);
+  await until(() => {
+    for (let n = sys.read(theirs, buffer); n > 0; n = sys.read(theirs, buffer)) text += buffer.toString('latin1', 0, n);
+    return text.length >= expected.length;
+  }, 'all answers');
+  expect(text === expected).toBe(true);
+  expect(served.server.stats().bytesKept).toBe(0);
+  expect(served.server.destroy(id)).toBe(true);
+  await settled(served, 1);
+});
+
+test('rejects, and has closed the fd', async () => {
+  const { server, port } = await serve({ handler: ECHO, maxConnections: 1 });
+  await client(port);
+  await until(() => server.connections === 1, 'a connection');
+  const before = countFds();
+  const fd = (): number => {
+    const [ours, theirs] = sys.socketpair();
+    sys.close(theirs);
+    return ours;
+  };
+  expect(await rejection(server.adopt(fd()))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+  expect(await rejection(server.adopt(sys.eventfd()))).toMatchObject({ code: 'ENOTSOCK' });
+  expect(await rejection(server.adopt(fd(), { unread: 'text' as never }))).toMatchObject({
+    code: 'ERR_INVALID_ARG_TYPE',
+  });
+  expect(await rejection(server.adopt(-1))).toMatchObject({ code: 'ERR_OUT_OF_RANGE' });
+  expect(await rejection(server.adopt('x' as never))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
+  expect(countFds()).toBe(before);
+  const { socket, peer } = await accepted(false);
+  socket.resume();
+  expect(await rejection(server.adopt(socket))).toMatchObject({ code: 'ERR_INVALID_STATE' });
+  expect(socket.destroyed).toBe(false);
+  peer.socket.destroy();
+  socket.destroy();
+});
