@@ -1,4 +1,8 @@
-/** A program that was bundled, with koffi and piscina beside it: by rolldown here, by others in `npm run test:platforms`. */
+/**
+ * A program that was bundled, with koffi and piscina beside it: by rolldown here, by others in `npm run test:platforms`.
+ *
+ * @module-tag slow
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

@@ -1,4 +1,8 @@
-/** Without /proc, or with Node's --permission and no right to read it: what needs it says so, and the rest works. */
+/**
+ * Without /proc, or with Node's --permission and no right to read it: what needs it says so, and the rest works.
+ *
+ * @module-tag slow
+ */
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { text } from 'node:stream/consumers';

@@ -1,4 +1,8 @@
-/** koffi and piscina when they are needed: not installed as they should be, and when no fd is left to load them with. */
+/**
+ * koffi and piscina when they are needed: not installed as they should be, and when no fd is left to load them with.
+ *
+ * @module-tag slow
+ */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

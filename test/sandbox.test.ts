@@ -1,4 +1,8 @@
-/** In sandboxes that refuse system calls: primitive and service work without epoll_pwait2 and kcmp, whatever the errno. */
+/**
+ * In sandboxes that refuse system calls: primitive and service work without epoll_pwait2 and kcmp, whatever the errno.
+ *
+ * @module-tag slow
+ */
 import { describe, expect, test } from 'vitest';
 import { runLimited } from './support/limited.ts';
 import { CONTAINER_DEFAULTS, type Errno, noSeccomp, type Refusal, refusal } from './support/seccomp.ts';
@@ -59,14 +63,14 @@ describe.skipIf(noSeccomp).each(SANDBOXES)(`%s${noSeccomp}`, (_, refuse) => {
       import assert from 'node:assert/strict';
       const handler = 'data:text/javascript,' + encodeURIComponent(\`
         const buffer = new BigUint64Array(1);
-        export default ready => { if (ready.read(buffer) > 0) ready.post(Number(ready.data)); ready.data >= 100n && ready.modify({ events: ${1 + 2 ** 30}, data: ready.data }); };
+        export default ready => { if (ready.read(buffer) > 0) ready.post(Number(ready.data)); };
       \`);
       const service = await WaitService.start({ threads: 2, handler });
       const errors = [];
       const runs = new Map();
       service.on('error', error => errors.push(error.message));
       service.on('message', data => runs.set(data, (runs.get(data) ?? 0) + 1));
-      const modes = [[1, EPOLLIN], [2, EPOLLIN | EPOLLET], [100, EPOLLIN | EPOLLONESHOT]];
+      const modes = [[1, EPOLLIN], [2, EPOLLIN | EPOLLET], [3, EPOLLIN | EPOLLONESHOT]];
       for (const [data, events] of modes) {
         const fd = sys.eventfd(0);
         await service.register(fd, { events, data });
@@ -75,6 +79,7 @@ describe.skipIf(noSeccomp).each(SANDBOXES)(`%s${noSeccomp}`, (_, refuse) => {
         for (let i = 1; i <= 5; i++) {
           sys.write(fd, new BigUint64Array([1n]));
           await until(() => runs.get(data) === i);
+          if (events & EPOLLONESHOT) await service.modify(fd, { events, data });
         }
         // Closed, and the number used again: the new file's registration runs, the old one does not.
         sys.close(fd);

@@ -1,5 +1,5 @@
-/// <reference types="node" preserve="true" />
 /** `epoll-pool`: what users import. */
+/// <reference types="node" preserve="true" />
 export type { EventInit, FdLike } from '../shared/arguments.js';
 export { Epoll } from '../shared/epoll/epoll.js';
 export { type Event, Events } from '../shared/epoll/events.js';

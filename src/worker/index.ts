@@ -1,5 +1,5 @@
-/// <reference types="node" preserve="true" />
 /** `epoll-pool/worker`: what modules that run in the pool's threads import, and the types of what they export. */
+/// <reference types="node" preserve="true" />
 export type { EventInit, FdLike } from '../shared/arguments.js';
 export type { Connection } from './server/connection.js';
 export type { ServerModule } from './server/module.js';

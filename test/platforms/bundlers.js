@@ -22,7 +22,7 @@ function command(start) {
   return found;
 }
 
-const PRINTED = 'ready: 1\nhandler: 7 counted 1\nload: 100\n';
+const PRINTED = 'ready: 1\nhandler: 7 counted 1\nanswers: 100\n';
 
 /** What runs where the bundle is: koffi and piscina, with what they need, and nothing else. */
 function deploy(from) {
@@ -37,7 +37,7 @@ function deploy(from) {
 
 async function bundle(name, start, packages, config) {
   const folder = await userFolder(name, ...packages);
-  for (const file of ['src/app.mjs', 'src/handler.mjs', ...(config === undefined ? [] : [config])]) {
+  for (const file of ['src/app.mjs', 'src/handler.mjs', 'src/hello.mjs', ...(config === undefined ? [] : [config])]) {
     assert.ok(files.has(file), `the guide has ${file}`);
     mkdirSync(dirname(join(folder, file)), { recursive: true });
     writeFileSync(join(folder, file), files.get(file));
@@ -67,9 +67,12 @@ export async function esbuild() {
   const app = join(deployed, 'app.mjs');
   const source = readFileSync(app, 'utf8');
   const named = source
-    .replace('new URL("./handler.mjs", import.meta.url)', '$&, threadFile: new URL("./thread.mjs", import.meta.url)')
+    .replace(
+      /new URL\("\.\/(handler|hello)\.mjs", import\.meta\.url\)/g,
+      '$&, threadFile: new URL("./thread.mjs", import.meta.url)',
+    )
     .replace('requests: 100', '$&, threadFile: new URL("./thread.mjs", import.meta.url)');
-  assert.equal(named.split('./thread.mjs').length, 3);
+  assert.equal(named.split('./thread.mjs').length, 4);
   writeFileSync(app, named);
   const env = { TMPDIR: '/nowhere' };
   assert.equal(await run([process.execPath, app], { cwd: freshFolder('elsewhere'), env, ms: 60_000 }), PRINTED);

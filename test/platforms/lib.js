@@ -125,7 +125,7 @@ export function withNode(node) {
   return { PATH: `${dirname(node)}${delimiter}${process.env.PATH}` };
 }
 
-const SMOKE = ['smoke.mjs', 'smoke-handler.mjs', 'smoke-worker.mjs'];
+const SMOKE = ['smoke.mjs', 'smoke-handler.mjs', 'smoke-worker.mjs', 'smoke-server.mjs'];
 
 /**
  * Runs the smoke test in a folder that has the package.

@@ -57,7 +57,7 @@ export async function arm64() {
   const folder = await userFolder('arm64');
   // koffi's native part is another package there.
   await npmInstall(folder, '--cpu=arm64', '--force', await packed());
-  const parts = ['primitive', 'sys', 'loop', 'worker', 'service', 'detach'];
+  const parts = ['primitive', 'sys', 'loop', 'worker', 'service', 'detach', 'server'];
   return `${await smoke(['qemu-aarch64-static', '-L', root, node], folder, { parts, ms: 120_000 })} in qemu-user`;
 }
 

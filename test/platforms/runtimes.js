@@ -56,5 +56,5 @@ export async function deno() {
   await npmInstall(folder, 'deno');
   const words = [join(folder, 'node_modules', '.bin', 'deno'), 'run', '--quiet', '-A'];
   await expectRefused(words, folder, 'Deno', { load: 'Node', detach: 'accept()' });
-  return smoke(words, folder, { parts: ['primitive', 'sys', 'loop', 'worker', 'service'] });
+  return smoke(words, folder, { parts: ['primitive', 'sys', 'loop', 'worker', 'service', 'server'] });
 }

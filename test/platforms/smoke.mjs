@@ -5,6 +5,7 @@ import { createServer } from 'node:net';
 import { Worker } from 'node:worker_threads';
 import { detach, EPOLLET, EPOLLIN, EPOLLONESHOT, Epoll, EpollError, Events, WaitService, Waker } from 'epoll-pool';
 import { load } from 'epoll-pool/load';
+import { Server } from 'epoll-pool/server';
 import * as sys from 'epoll-pool/sys';
 
 const ONE = new BigUint64Array([1n]);
@@ -159,6 +160,22 @@ const PARTS = {
     sys.close(fd);
     sys.close(client);
     await new Promise(resolve => server.close(resolve));
+  },
+
+  async server() {
+    const server = await Server.listen({ port: 0, threads: 2, handler: new URL('smoke-server.mjs', import.meta.url) });
+    const fd = sys.connect({ port: server.address().port });
+    sys.write(fd, new TextEncoder().encode('hello\nagain\n'));
+    const buffer = new Uint8Array(64);
+    let text = '';
+    for (const limit = performance.now() + 10_000; text.length < 12 && performance.now() < limit; ) {
+      await new Promise(resolve => setTimeout(resolve, 5));
+      const n = sys.read(fd, buffer);
+      if (n > 0) text += new TextDecoder().decode(buffer.subarray(0, n));
+    }
+    assert.equal(text, 'HELLO\nAGAIN\n');
+    sys.close(fd);
+    await within(server.close(), 'close()');
   },
 
   async load() {

@@ -1,5 +1,5 @@
-/// <reference types="node" preserve="true" />
 /** `epoll-pool/load`: load tests, driven by a WaitService. */
+/// <reference types="node" preserve="true" />
 import * as args from '../../shared/arguments.js';
 import { aborted, invalidType, outOfRange } from '../../shared/errors.js';
 import { importUrl } from '../../shared/import-url.js';

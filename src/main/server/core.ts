@@ -23,6 +23,7 @@ import * as lock from '../../shared/server/lock.js';
 import * as mailbox from '../../shared/server/mailbox.js';
 import { CLOSE_REASONS, type CloseReason, codeOfReason, reasonOf } from '../../shared/server/reasons.js';
 import { type PackedError, unpackError } from '../../shared/service/error-transfer.js';
+import { SERVER_HANDLER } from '../../shared/service/own-handlers.js';
 import { releaseContext, TlsContext } from '../../shared/tls/context.js';
 import { freeSession } from '../../shared/tls/session.js';
 import type { Post, ServerTask } from '../../worker/server/thread-setup.js';
@@ -135,12 +136,13 @@ export class ServerCore {
       bell: this.#doorbell.bell,
     };
     const service = await WaitService.start({
-      handler: new URL('../../worker/server/handler.js', import.meta.url),
+      handler: new URL(SERVER_HANDLER),
       handlerData: task,
       threads,
       resourceLimits,
       concurrency,
       capacity: Math.min(2 ** 24, maxConnections + 64),
+      threadFile: this.#options.threadFile,
     });
     this.#service = service;
     onThreadDeath(service, index => this.#died(index));

@@ -3,7 +3,7 @@
  * that was bundled brings one, beside the thread's own.) What one copy has loaded and defined, the next one finds.
  */
 import { EpollError, koffiUnavailable } from '../errors.js';
-import { loadedModules, requirePackage } from '../packages.js';
+import { loadedModules, requirePackage } from './packages.js';
 
 export type Koffi = typeof import('koffi');
 type KoffiFunction = ReturnType<ReturnType<Koffi['load']>['func']>;

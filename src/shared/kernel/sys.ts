@@ -1,5 +1,5 @@
-/// <reference types="node" preserve="true" />
 /** `epoll-pool/sys`: the few calls that fds which are not sockets of Node's need. */
+/// <reference types="node" preserve="true" />
 import * as args from '../arguments.js';
 import { EAGAIN, EINTR, EpollError } from '../errors.js';
 import * as sockets from './sockets.js';

@@ -1,2 +1,3 @@
 /** The names of the package's own handler modules, each given to a service as the URL of its `handler`. */
 export const LOAD_HANDLER = 'epoll-pool:load';
+export const SERVER_HANDLER = 'epoll-pool:server';

@@ -1,8 +1,6 @@
 /** Loads a handler module. */
 import { invalidType } from '../../shared/errors.js';
 import { importUrl } from '../../shared/import-url.js';
-import { LOAD_HANDLER } from '../../shared/service/own-handlers.js';
-import * as loadHandlerModule from '../load/handler.js';
 import type { Ready } from './ready.js';
 
 /** A throw (or rejection) becomes an 'error' event and rests the registration until modify(). */
@@ -13,9 +11,6 @@ export interface HandlerModule {
   /** Runs once per thread before it waits. */
   setup?(handlerData: unknown): void | Promise<void>;
 }
-
-/** The package's own handler modules: part of the threads' module, so that a bundle need not find them. */
-const OWN: ReadonlyMap<string, HandlerModule> = new Map([[LOAD_HANDLER, loadHandlerModule]]);
 
 /** What a thread offers to modules of the package itself, in any run and between runs. */
 export interface ThreadServices {
@@ -36,10 +31,15 @@ export interface ThreadServices {
 /**
  * Imports the module and runs its setup. A module of the package itself may have `setupThread` instead.
  *
- * @param url as for import(), or of one of the package's own
+ * @param url as for import(), or of one of the package's own @param own those
  */
-export async function loadHandler(url: string, handlerData: unknown, thread: ThreadServices): Promise<Handler> {
-  const imported: unknown = OWN.get(url) ?? (await importUrl(url));
+export async function loadHandler(
+  url: string,
+  handlerData: unknown,
+  thread: ThreadServices,
+  own: ReadonlyMap<string, object>,
+): Promise<Handler> {
+  const imported: unknown = own.get(url) ?? (await importUrl(url));
   const outer = member(imported, 'default');
   // CommonJS, compiled from TypeScript or not: its exports are import()'s default.
   const [holder, handler] = typeof outer === 'function' ? [imported, outer] : [outer, member(outer, 'default')];

@@ -5,6 +5,7 @@ import { requireLinux } from '../../shared/kernel/syscalls.js';
 import { type PackedError, packError } from '../../shared/service/error-transfer.js';
 import * as L from '../../shared/service/layout.js';
 import { Waking } from '../../shared/service/waking.js';
+import { OWN_HANDLERS } from '../own-handlers.js';
 import { loadHandler, type ThreadServices } from './handler.js';
 import { Outbox } from './outbox.js';
 import { OwnLoop } from './own-loop.js';
@@ -47,7 +48,7 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
     hold: () => loop?.hold(),
     release: () => loop?.release(),
   };
-  const loading = handler === undefined ? undefined : loadHandler(handler, task.handlerData, services);
+  const loading = handler === undefined ? undefined : loadHandler(handler, task.handlerData, services, OWN_HANDLERS);
   loading?.catch(() => {}); // told below, or of no interest
   let ownLoop: OwnLoop;
   try {

@@ -4,7 +4,7 @@
  */
 import { closeSync, openSync } from 'node:fs';
 import { join } from 'node:path';
-import { EMFILE, ENFILE, EpollError } from './errors.js';
+import { EMFILE, ENFILE, EpollError } from '../errors.js';
 
 /** The name of this file, or of its bundle, where that is CommonJS. */
 declare const __filename: string;
