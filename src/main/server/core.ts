@@ -194,8 +194,7 @@ export class ServerCore {
     this.#book.note(slot, REGISTERED);
     if (pointer === 0) this.#announce(slot);
     this.#look(slot);
-    // What was asked of it before its registration was known.
-    this.#wake(slot);
+    if (this.#isWanted(slot * L.CONNECTION_WORDS)) this.#wake(slot);
     return id;
   }
 
@@ -218,6 +217,14 @@ export class ServerCore {
     const id = await this.#take(fd, address, bytes, unread);
     if (this.#book.size >= maxConnections) this.#listener?.pause();
     return { id };
+  }
+
+  /** Whether something was asked of it before its registration was known. */
+  #isWanted(base: number): boolean {
+    const { words } = this.#memory;
+    const asked =
+      Atomics.load(words, base + L.COMMANDS) | Atomics.load(words, base + L.MAIL) | lock.causeOf(words, base);
+    return asked !== 0 || this.#isClosing;
   }
 
   #announce(slot: number): void {

@@ -133,7 +133,7 @@ export class Correspondence implements Host {
       ssl === 0
         ? undefined
         : { alpn: alpnOf(ssl), servername: servernameOf(ssl), peerCertificate: peerCertificateOf(ssl) };
-    if (!isOwn) this.#senders.letGo(base, slot, generation);
+    if (!isOwn) this.#senders.letGo(base, slot, generation, words[base + L.FLAGS] ?? 0);
     return details;
   }
 

@@ -122,7 +122,7 @@ export class Engine {
     }
     this.#correspondence.leave();
     this.#wire.countWire(base);
-    this.#senders.letGo(base, slot, generation);
+    this.#senders.letGo(base, slot, generation, this.#flags.of(base));
     if (this.#again) this.#wake(slot);
   }
 
