@@ -50,6 +50,8 @@ export const COMMANDS = 4;
 export const REPORT = 5;
 /** The thread (its index + 1) that has its handler's pending promise; 0: none. */
 export const AWAIT = 6;
+/** 1: the handler's promise was rejected, and its protocol has its last word: however the connection ends now, it is for that. */
+export const FAILING = 7;
 // The holder of the lock's alone (the main thread sets them before the connection is known):
 export const FLAGS = 8;
 export const REASON = 9;
