@@ -3,11 +3,10 @@
  * connection is ever taken to be silent for longer than it was. It only asks: the connection's next run looks whether it is so.
  */
 import { clearInterval, setInterval } from 'node:timers';
+import { hasPassed } from '../../shared/clock.js';
 import * as L from '../../shared/server/layout.js';
 import type { Book } from './book.js';
 
-/** How long a peer's end is waited for. */
-export const LINGER_MS = 10_000;
 const LONGEST_TICK = 250;
 const SHORTEST_TICK = 10;
 /** So many ticks to the shortest time-out. */
@@ -26,7 +25,7 @@ export class Clock {
     this.#memory = memory;
     this.#book = book;
     this.#wake = wake;
-    const shortest = Math.min(...[LINGER_MS, idle, handshake].filter(ms => ms > 0));
+    const shortest = Math.min(LONGEST_TICK * TICKS, ...[idle, handshake].filter(ms => ms > 0));
     this.#tick = Math.max(SHORTEST_TICK, Math.min(LONGEST_TICK, shortest / TICKS));
     this.#idle = this.ticks(idle);
   }
@@ -57,7 +56,7 @@ export class Clock {
       const flags = words[base + L.FLAGS] ?? 0;
       if ((flags & L.ENDED) !== 0) continue;
       const deadline = words[base + L.DEADLINE] ?? 0;
-      if (deadline !== 0 && ((tick - deadline) | 0) >= 0) this.#command(slot, base, L.COMMAND_LATE);
+      if (deadline !== 0 && hasPassed(deadline)) this.#command(slot, base, L.COMMAND_LATE);
       const isAtRest = (flags & (L.OPENED | L.ENDING)) === L.OPENED && Atomics.load(words, base + L.AWAIT) === 0;
       if (idle !== 0 && isAtRest && ((tick - (words[base + L.ACTIVITY] ?? 0)) | 0) >= idle) {
         this.#command(slot, base, L.COMMAND_IDLE);

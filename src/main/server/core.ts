@@ -28,7 +28,7 @@ import type { Registration, ServiceEvent } from '../service/inbox/service-event.
 import { onThreadDeath, WaitService } from '../service/service.js';
 import { throwLater } from '../service/uncaught.js';
 import { ANNOUNCED, Book, CLOSED, REGISTERED } from './book.js';
-import { Clock, LINGER_MS } from './clock.js';
+import { Clock } from './clock.js';
 import { Closings } from './closings.js';
 import type { Peer, ServerStats } from './events.js';
 import { Listener } from './listener.js';
@@ -108,7 +108,6 @@ export class ServerCore {
       highWaterMark,
       maxOutput,
       idleTicks: this.#clock.ticks(idleTimeout),
-      lingerTicks: this.#clock.ticks(LINGER_MS),
       tls: this.#context !== undefined,
       bell: this.#doorbell.bell,
     };
@@ -168,7 +167,7 @@ export class ServerCore {
       throw invalidState('the server is closing');
     }
     const pointer = context === undefined ? 0 : context.retain();
-    const deadline = context === undefined ? 0 : this.#clock.ticks(handshakeTimeout);
+    const deadline = context === undefined ? 0 : handshakeTimeout;
     const id = this.#book.open({ fd, address, bytes, context: pointer, deadline, unread });
     if (id < 0) {
       if (pointer !== 0) releaseContext(pointer);

@@ -56,9 +56,9 @@ export const FAILING = 7;
 export const FLAGS = 8;
 export const REASON = 9;
 export const FD = 10;
-/** When a byte moved last, or a message was done with; and when its handshake or its end has taken too long. In ticks. */
+/** When a byte moved last, or a message was done with: the clock's tick. */
 export const ACTIVITY = 11;
-/** 0: never. */
+/** When its handshake, or its end, has taken too long, as sharedDeadline() has it; 0: never. */
 export const DEADLINE = 12;
 /** Chains (see chain.ts): the beginning of a message, input that nobody has looked at, and output. */
 export const INPUT = 13;

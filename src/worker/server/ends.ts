@@ -3,6 +3,7 @@
  * own side (endSoon, then linger with every run). What still comes from it meanwhile is read and dropped: closing a socket with unread
  * input would reset it, and take from the peer what it was sent last.
  */
+import { hasPassed, sharedDeadline } from '../../shared/clock.js';
 import { shutdown } from '../../shared/kernel/sockets.js';
 import { BYTES } from '../../shared/server/chain.js';
 import * as L from '../../shared/server/layout.js';
@@ -23,6 +24,8 @@ import { AT_END, BROKEN, type Wire } from './wire.js';
 /** What one run drops before it is others' turn. */
 const MOST_READS = 8;
 const BOTH = 2;
+/** How long a peer's end is waited for. */
+const LINGER_MS = 10_000;
 /** A connection that ended for an error lingers for a part of what one that was ended does. */
 const LINGER_PART = 5;
 
@@ -65,7 +68,7 @@ export class Ends {
   /** A handshake, or an end, that may have taken too long. */
   late(base: number): void {
     const deadline = this.#words[base + L.DEADLINE] ?? 0;
-    if (deadline === 0 || Atomics.load(this.#header, L.TICK) - deadline < 0) return;
+    if (deadline === 0 || !hasPassed(deadline)) return;
     const flags = this.#flags.of(base);
     if (flags & L.SHAKING) this.#wire.doom(base, 'handshake');
     else if (flags & L.ENDING) this.#wire.doom(base, 'end');
@@ -107,27 +110,27 @@ export class Ends {
   endFor(base: number, slot: number, reason: CloseReason): void {
     const words = this.#words;
     if (words[base + L.REASON] === 0) words[base + L.REASON] = codeOfReason(reason);
-    this.endSoon(base, slot, Math.ceil(this.#task.lingerTicks / LINGER_PART));
+    this.endSoon(base, slot, LINGER_MS / LINGER_PART);
   }
 
   /** No further message; our end of stream when all is sent. */
-  endSoon(base: number, slot: number, ticks: number): void {
+  endSoon(base: number, slot: number, ms = LINGER_MS): void {
     const words = this.#words;
     this.#flags.set(base, L.ENDING);
     lock.shut(words, base);
     this.#reader.forget(slot);
-    if (words[base + L.DEADLINE] === 0) words[base + L.DEADLINE] = Atomics.load(this.#header, L.TICK) + ticks;
+    if (words[base + L.DEADLINE] === 0) words[base + L.DEADLINE] = sharedDeadline(ms);
   }
 
   /** Goes on with an end. Whether there may be more to do at once. */
   linger(base: number, slot: number, generation: number): boolean {
     const words = this.#words;
-    if (words[base + L.DEADLINE] === 0) this.endSoon(base, slot, this.#task.lingerTicks);
+    if (words[base + L.DEADLINE] === 0) this.endSoon(base, slot);
     this.#wire.drain(base, slot, generation);
     const before = this.#wire.kept(base);
     if (!this.#wire.flush(base)) return false;
     const after = this.#wire.kept(base);
-    if (after < before) words[base + L.DEADLINE] = Atomics.load(this.#header, L.TICK) + this.#task.lingerTicks;
+    if (after < before) words[base + L.DEADLINE] = sharedDeadline(LINGER_MS);
     if (after === 0 && (this.#flags.of(base) & L.END_SENT) === 0) this.#wire.sendEnd(base);
     for (let reads = 0; (this.#flags.of(base) & L.READABLE) !== 0; reads++) {
       if (reads === MOST_READS) {

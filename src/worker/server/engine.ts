@@ -222,7 +222,7 @@ export class Engine {
     }
     if (!waits && Atomics.load(this.#header, L.CLOSING) !== 0 && (this.#flags.of(base) & L.ENDING) === 0) {
       words[base + L.REASON] = codeOfReason('server');
-      this.#ends.endSoon(base, slot, this.#task.lingerTicks);
+      this.#ends.endSoon(base, slot);
     }
     if ((this.#flags.of(base) & L.ENDING) === 0 && !isPaused) this.#again = this.#messages.take(base, slot, connection);
     if ((this.#flags.of(base) & (L.ENDING | L.DOOMED)) !== L.ENDING) return;

@@ -148,7 +148,7 @@ export class Messages {
       }
     }
     this.#reader.consume();
-    this.#ends.endSoon(base, slot, this.#task.lingerTicks);
+    this.#ends.endSoon(base, slot);
     return false;
   }
 
