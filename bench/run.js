@@ -16,6 +16,7 @@ const QUESTIONS = [
   'event-loop',
   'http',
   'fairness',
+  'one-slow',
   'wake-up',
   'growth',
   'control',

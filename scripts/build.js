@@ -1,9 +1,10 @@
 // Builds dist/ from src/: a clean folder, the compiler, the threads' module in one file, and an executable bit for the command.
 // `--if-older`: only where a source has changed since the last build began that came to its end.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { writeCommonJs } from './commonjs.js';
 
 /** Its time is when the build began: what was changed while the compiler read is newer. */
 const STAMP = 'dist/.built';
@@ -17,6 +18,8 @@ async function build() {
   const { status } = spawnSync('npx', ['--no-install', 'tsc', '-p', 'tsconfig.json'], { stdio: 'inherit' });
   if (status !== 0) process.exit(status ?? 1);
   await bundleThread();
+  const { exports } = JSON.parse(readFileSync('package.json', 'utf8'));
+  writeCommonJs(Object.values(exports).flatMap(entry => entry.import?.default.slice('./'.length) ?? []));
   chmodSync('dist/main/cli.js', 0o755);
   writeFileSync(STAMP, '');
   utimesSync(STAMP, started, started);
@@ -37,33 +40,23 @@ function timeOf(path) {
 
 /**
  * One file instead of twenty, and CommonJS: that is what piscina loads, in a third of the time, and a thread that is ended
- * in the middle of it leaves nothing behind. (Imported constants would be loaded at every use, too.)
- *
- * A handler that imports the package must meet the same EpollError, and system calls that are loaded already: these
- * are files of their own, and the ES modules of their names hand out what is in them.
+ * in the middle of it leaves nothing behind. (Imported constants would be loaded at every use, too.) The same as a module,
+ * `epoll-pool/thread`, for whoever bundles it; and as a text in the main thread's code, for bundles that have no such file.
  */
 async function bundleThread() {
   const { rolldown } = await import('rolldown');
-  const once = ['shared/errors', 'shared/kernel/uv', 'shared/kernel/syscalls'];
-  const bundle = await rolldown({
-    input: Object.fromEntries(['worker/service/thread', ...once].map(name => [name, `dist/${name}.js`])),
-    platform: 'node',
-  });
-  const { output } = await bundle.write({
-    dir: 'dist',
-    format: 'cjs',
-    entryFileNames: '[name].cjs',
-    exports: 'named',
-    sourcemap: true,
-  });
-  const chunks = output.filter(({ type, isEntry }) => type === 'chunk' && !isEntry);
-  if (chunks.length > 0) throw new Error(`a file too many: ${chunks.map(({ fileName }) => fileName)}`);
-  for (const name of once) {
-    const { exports } = output.find(({ fileName }) => fileName === `${name}.cjs`);
-    const file = `${name.split('/').at(-1)}.cjs`;
-    writeFileSync(`dist/${name}.js`, `import all from './${file}';\nexport const { ${exports.join(', ')} } = all;\n`);
-    rmSync(`dist/${name}.js.map`);
-  }
+  const bundle = await rolldown({ input: 'dist/worker/service/thread.js', platform: 'node' });
+  const file = { codeSplitting: false, exports: 'named' };
+  await bundle.write({ ...file, file: 'dist/worker/service/thread.cjs', format: 'cjs', sourcemap: true });
+  const { output } = await bundle.generate({ ...file, format: 'cjs', minify: true });
+  await bundle.close();
+  const module = await rolldown({ input: 'dist/worker/thread.js', platform: 'node' });
+  await module.write({ ...file, file: 'dist/worker/thread.js', format: 'esm' });
+  await module.close();
+  rmSync('dist/worker/thread.js.map');
+  const text = output[0].code.replace(/\n?\/\/# sourceMappingURL=.*/, '');
+  writeFileSync('dist/main/service/thread-text.js', `export const THREAD_TEXT = ${JSON.stringify(text)};\n`);
+  rmSync('dist/main/service/thread-text.js.map');
   // What only the threads run is in their file; its types may be a user's.
   for (const name of readdirSync('dist/worker/service')) {
     if (/\.js(\.map)?$/.test(name)) rmSync(`dist/worker/service/${name}`);

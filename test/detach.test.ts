@@ -1,13 +1,17 @@
 /** Sockets taken away from Node: the connection stays, with all that the peer has sent. */
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect, createServer, type Server, type ServerOpts, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { connect as connectTls, createSecureContext, TLSSocket } from 'node:tls';
 import { detach, EPOLLIN, Epoll, EpollError, Events } from 'epoll-pool';
 import * as sys from 'epoll-pool/sys';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { closing, countFds, flagsOf } from './support/fds.ts';
-import { run } from './support/run.ts';
+import { ROOT, run } from './support/run.ts';
 import { owned, thrown, within } from './support/within.ts';
 
 interface Pair {
@@ -200,13 +204,83 @@ describe('refused with ERR_INVALID_STATE, losing nothing', () => {
   });
 
   test('TLS', async () => {
-    const { TLSSocket } = await import('node:tls');
     const { socket } = await connection({ pauseOnConnect: true }, false);
     const secure = new TLSSocket(socket, { isServer: true });
     secure.on('error', () => undefined);
     expect(thrown(() => detach(secure))).toMatchObject(STATE);
     expect(secure.destroyed).toBe(false);
     secure.destroy();
+  });
+});
+
+/** A key and a certificate for localhost, made for this test alone. */
+const noOpenssl = spawnSync('openssl', ['version']).status === 0 ? '' : ' (skipped: no openssl to make a certificate)';
+
+describe.skipIf(noOpenssl)(`a socket that a TLSSocket lies upon${noOpenssl}`, () => {
+  test('is refused before the peer has sent anything, and the handshake goes on', async () => {
+    const { key, cert } = certificate();
+    const { socket, client } = await connection({ pauseOnConnect: true }, false);
+    const secure = new TLSSocket(socket, { isServer: true, secureContext: createSecureContext({ key, cert }) });
+    const before = countFds();
+    expect(thrown(() => detach(socket))).toMatchObject({
+      code: 'ERR_INVALID_STATE',
+      message: expect.stringContaining('TLSSocket'),
+    });
+    expect(countFds()).toBe(before);
+    const peer = connectTls({ socket: client, rejectUnauthorized: false });
+    expect(thrown(() => detach(client))).toMatchObject({ code: 'ERR_INVALID_STATE' });
+    await within(once(peer, 'secureConnect'));
+    const got = within(once(peer, 'data'));
+    secure.write('secret');
+    expect(String(await got)).toBe('secret');
+    peer.destroy();
+  });
+});
+
+function certificate(): { key: Buffer; cert: Buffer } {
+  const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-tls-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const files = { key: join(folder, 'key.pem'), cert: join(folder, 'cert.pem') };
+  const kind = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-subj', '/CN=localhost'];
+  const made = spawnSync('openssl', ['req', '-x509', ...kind, '-keyout', files.key, '-out', files.cert]);
+  if (made.status !== 0) throw new Error(String(made.stderr));
+  return { key: readFileSync(files.key), cert: readFileSync(files.cert) };
+}
+
+describe('standard input: what it is, and what to do instead', () => {
+  const SOURCE = `
+    import { detach } from 'epoll-pool';
+    import { dup, read } from 'epoll-pool/sys';
+    try { detach(process.stdin); } catch (error) { console.log(error.code, error.message); }
+    const fd = dup(0);
+    const buffer = Buffer.alloc(16);
+    let n;
+    while ((n = read(fd, buffer)) < 0);
+    console.log(buffer.toString('utf8', 0, n).trim());
+    process.exit();
+  `;
+  const ARGS = ['--input-type=module', '-e', SOURCE];
+  const refused = (what: string): string =>
+    `ERR_INVALID_STATE this socket cannot be detached: it is ${what}, and no connection; ` +
+    "dup(0) of 'epoll-pool/sys' gives the fd of standard input";
+
+  async function linesOf(command: string, args: readonly string[]): Promise<string[]> {
+    const child = spawn(command, args, { cwd: ROOT, stdio: ['pipe', 'pipe', 'inherit'], timeout: 20_000 });
+    child.stdin.write('typed\n');
+    const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+    return output.split(/\r?\n/);
+  }
+
+  test('a pipe', async () => {
+    expect(await linesOf(process.execPath, ARGS)).toEqual([refused('standard input'), 'typed', '']);
+  });
+
+  const noScript = spawnSync('script', ['--version']).status === 0 ? '' : ' (skipped: no script(1) to make one)';
+  test.skipIf(noScript)(`a terminal${noScript}`, async () => {
+    const command = [process.execPath, ...ARGS].map(word => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+    const lines = await linesOf('script', ['-qec', command, '/dev/null']);
+    expect(lines).toContain(refused('a terminal'));
+    expect(lines.filter(line => line === 'typed').length).toBeGreaterThan(0);
   });
 });
 

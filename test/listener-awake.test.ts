@@ -1,6 +1,8 @@
 /**
  * While the main thread is awake it takes what is ready itself, and the threads of a service without a handler stay out
  * of its way: nothing is lost or doubled by that, nobody sleeps through anything, and the event loop has its turns.
+ *
+ * @module-tag slow
  */
 import { once } from 'node:events';
 import {
@@ -26,7 +28,7 @@ const attacks = ['listener', 'iteration'].flatMap(consumer =>
 
 test.each(attacks)(
   '$consumer, $mode, $threads threads: it throws, leaves to the other, blocks, modifies, unregisters',
-  { timeout: 70_000, tags: ['slow'] },
+  { timeout: 70_000 },
   async ({ consumer, mode, threads }) => {
     const args = [consumer, mode, String(threads), '8000'];
     const { result } = startFile(['test/fixtures/consumer-attack.mjs', ...args], 60_000);
@@ -311,9 +313,7 @@ test.each(['a loop', 'a listener'])('%s: a oneshot is not spent by what was ther
   expect(spent).toBeLessThan(rounds / 2);
 });
 
-test('a oneshot is not spent by an edge that was pending when modify() armed it for something else', {
-  tags: ['slow'],
-}, async () => {
+test('a oneshot is not spent by an edge that was pending when modify() armed it for something else', async () => {
   const { service } = await start({ threads: 1 });
   const [end, other] = socketpair();
   const byte = Buffer.alloc(1);

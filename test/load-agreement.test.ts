@@ -13,7 +13,7 @@ import { type CountingServer, httpServer, OK, rawServer } from './support/load-s
 
 vi.setConfig({ testTimeout: 60_000 });
 
-const NO_ERRORS = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0 };
+const NO_ERRORS = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 };
 
 function folder(): string {
   const path = mkdtempSync(join(tmpdir(), 'epoll-pool-load-'));
@@ -141,8 +141,9 @@ test('idle connections that the server closes are opened again, without an error
     setTimeout(() => socket.end(), 20);
   });
   const result = await load({ url: server.url, connections: 2, rate: 10, duration: 1500 });
-  agrees(result, server);
-  expect(server.requests).toBe(15);
+  // One that crosses the server's close on its way is sent once more.
+  expect(result).toMatchObject({ requests: 15, responses: 15, errors: NO_ERRORS });
+  expect(server.requests).toBe(15 + result.retried);
   expect(server.connections).toBeGreaterThan(5);
 });
 

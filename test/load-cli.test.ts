@@ -7,7 +7,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { cli, cliOnTerminal, hasTerminal, startCli } from './support/cli.ts';
+import { cli, cliInShell, cliOnTerminal, cliWithFiles, hasTerminal, startCli } from './support/cli.ts';
 import { httpServer, OK, rawServer, unusedPort } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
@@ -80,7 +80,8 @@ test.each([
   [['load'], '<url>'],
   [['load', '-c', '0', 'http://localhost'], '--connections must be'],
   [['load', '-b', 'x', '--body-file', 'y', 'http://localhost'], '--body-file must be'],
-  [['load', 'https://localhost'], 'https:// is not supported'],
+  [['load', 'ftp://localhost'], '<url> must be an address'],
+  [['load', '-k', 'http://localhost'], 'for https:// only'],
   [['load', '--connections', 'many', 'http://localhost'], '--connections'],
   [['load', '--nonsense', 'http://localhost'], '--nonsense'],
   [['load', '-c', '1M', 'http://127.0.0.1:1'], 'RLIMIT_NOFILE'],
@@ -152,4 +153,32 @@ test.runIf(hasTerminal)('on a narrow terminal the progress bar keeps to one line
   expect(lines.length).toBeGreaterThan(3);
   for (const line of lines) expect(line.length).toBeLessThan(40);
   expect(lines.some(line => line.includes('█'))).toBe(true);
+});
+
+test.each([64, 96, 128])('with %i fds the largest -c is named, and works', async files => {
+  const server = await httpServer();
+  const run = (connections: number, rate: readonly string[]) =>
+    cliWithFiles(files, ['load', '-t', '2', '-c', String(connections), '-d', '300ms', ...rate, server.url]);
+  for (const rate of [[], ['-R', '500']]) {
+    const refused = await run(1000, rate);
+    expect(refused).toMatchObject({ code: 2, stdout: '' });
+    const most = Number(/at most (\d+) here/.exec(refused.stderr)?.[1]);
+    expect(most).toBeGreaterThan(files - 48);
+    expect(await run(most, rate)).toMatchObject({ code: 0, stderr: '' });
+    expect(await run(most + 1, rate)).toMatchObject({ code: 2, stdout: '' });
+  }
+});
+
+test('a full disk, and a reader that has left: said in words, with the exit code for it', async () => {
+  const server = await httpServer();
+  const shell = (line: string) => cliInShell(line, ['load', '-n', '5', server.url]);
+  expect(await shell('exec "$@" > /dev/full')).toMatchObject({
+    code: 1,
+    stderr: expect.stringMatching(/^epoll-pool: the output could not be written: ENOSPC[^\n]*\n$/),
+  });
+  const left = await shell('{ "$@"; echo "code $?" >&2; } | true');
+  expect(left.stderr).toBe('code 141\n');
+  const report = await cli(['load', '-n', '5', '--report', '/dev/full', server.url]);
+  expect(report).toMatchObject({ code: 1, stderr: expect.stringContaining('ENOSPC') });
+  expect(report.stdout).toContain('Errors    none');
 });

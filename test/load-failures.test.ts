@@ -11,7 +11,7 @@ import { httpServer, OK, rawServer, unusedPort } from './support/load-server.ts'
 
 vi.setConfig({ testTimeout: 60_000 });
 
-const NONE = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0 };
+const NONE = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 };
 
 /** A closed loop and an open one, both by number; five each, because a place that fails again and again is tried ever later. */
 const LOOPS: ReadonlyArray<[string, Omit<LoadOptions, 'url'>]> = [
@@ -94,7 +94,7 @@ test.each(LOOPS)('%s: garbage', async (_name, options) => {
   const server = await httpServer(({ reply }) => reply('SSH-2.0-OpenSSH_9.6\r\n'));
   const result = await load({ url: server.url, ...options });
   expect(result).toMatchObject({ requests: 40, responses: 0, errors: { ...NONE, protocol: 40 } });
-  expect(result.errorDetails).toEqual({ 'protocol version': 40 });
+  expect(result.errorDetails).toEqual({ 'protocol no HTTP/1.0 or HTTP/1.1 response': 40 });
 });
 
 test('endless headers', async () => {
@@ -108,7 +108,7 @@ test('endless headers', async () => {
   });
   const result = await load({ url: server.url, threads: 2, connections: 2, requests: 6 });
   expect(result).toMatchObject({ requests: 6, errors: { ...NONE, protocol: 6 } });
-  expect(result.errorDetails).toEqual({ 'protocol header-size': 6 });
+  expect(result.errorDetails).toEqual({ 'protocol headers of more than 64 KiB': 6 });
 });
 
 test('a body without end is a timeout, however fast it comes', async () => {
@@ -141,14 +141,14 @@ test('a response that is cut off', async () => {
   });
   const result = await load({ url: server.url, connections: 3, requests: 20 });
   expect(result).toMatchObject({ requests: 20, errors: { ...NONE, protocol: 20 } });
-  expect(result.errorDetails).toEqual({ 'protocol truncated': 20 });
+  expect(result.errorDetails).toEqual({ 'protocol closed in the middle of a response': 20 });
 });
 
 test('a response that nobody asked for', async () => {
   const server = await httpServer(({ reply }) => reply(OK + OK));
   const result = await load({ url: server.url, connections: 1, rate: 10, requests: 5 });
   expect(result).toMatchObject({ requests: 5, responses: 5, errors: { ...NONE, protocol: 5 } });
-  expect(result.errorDetails).toEqual({ 'protocol unasked': 5 });
+  expect(result.errorDetails).toEqual({ 'protocol unexpected bytes after the response': 5 });
 });
 
 test('an answer before the whole request was sent counts; the connection is not used again', async () => {
@@ -193,5 +193,5 @@ test('a server that goes away in the middle: by number the test ends when no con
   const result = await load({ url: server.url, connections: 3, requests: 1_000_000, timeout: 500 });
   expect(result.responses).toBeGreaterThanOrEqual(40);
   expect(result.errors.connect).toBeGreaterThan(0);
-  expect(result.warnings).toContain('Ended early: no connection could be opened any more.');
+  expect(result.warnings).toContain('Ended early: no connection could be opened for three timeouts, 1.5 s.');
 });

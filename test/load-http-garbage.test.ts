@@ -8,7 +8,7 @@ describe('what is no HTTP/1.x', () => {
   const inChunks = `${ok}Transfer-Encoding: chunked\r\n\r\n`;
   const cases: Array<[problem: string, text: string]> = [
     ['version', 'garbage'],
-    ['version', '\r\nHTTP/1.1 200 OK\r\n\r\n'],
+    ['version', ' HTTP/1.1 200 OK\r\n\r\n'],
     ['version', 'HTTP/2 200 OK\r\n\r\n'],
     ['version', 'http/1.1 200 OK\r\n\r\n'],
     ['version', 'HTTP/1.x 200 OK\r\n\r\n'],
@@ -37,7 +37,10 @@ describe('what is no HTTP/1.x', () => {
     ['content-length', `${ok}Content-Length: 1e3\r\n\r\n`],
     ['content-length', `${ok}Content-Length: 0x10\r\n\r\n`],
     ['content-length', `${ok}Content-Length: 1 2\r\n\r\n`],
-    ['content-length', `${ok}Content-Length: 2, 2\r\n\r\n`],
+    ['content-length', `${ok}Content-Length: 2, 3\r\n\r\n`],
+    ['content-length', `${ok}Content-Length: 2,\r\n\r\n`],
+    ['content-length', `${ok}Content-Length: ,2\r\n\r\n`],
+    ['content-length', `${ok}Content-Length: 2, 2\r\nContent-Length: 3\r\n\r\n`],
     ['content-length', `${ok}Content-Length: 9007199254740992\r\n\r\n`],
     ['content-length', `${ok}Content-Length: 2\r\nContent-Length: 3\r\n\r\n`],
     ['chunk', `${inChunks}x\r\n`],

@@ -10,6 +10,11 @@ describe('a body', () => {
     'with blanks around its length': ['HTTP/1.1 200 OK\r\ncontent-LENGTH: \t 2 \t\r\n\r\nab', 'open'],
     'with no blank before its length': ['HTTP/1.1 200 OK\r\nContent-Length:2\r\n\r\nab', 'open'],
     'with the same length twice': ['HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 02\r\n\r\nab', 'open'],
+    'with the same length in a list': ['HTTP/1.1 200 OK\r\nContent-Length: 2, 2 ,02\r\n\r\nab', 'open'],
+    'by Content-Length, coded in no way': [
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\nContent-Length: 2\r\n\r\nab',
+      'open',
+    ],
     'in chunks, with an extension': [chunked, 'open'],
     'in chunks, with blanks after the size': [
       'HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2  \r\nab\r\n00\r\n\r\n',
@@ -39,6 +44,10 @@ describe('a body', () => {
     'in chunks, with lines that end in LF alone': [
       'HTTP/1.1 200 OK\nTransfer-Encoding: chunked\n\n2;x\nab\n1\nc\n0\n\n',
       'open',
+    ],
+    'to the end of the connection, coded in no way': [
+      'HTTP/1.1 200 OK\r\nTransfer-Encoding: identity\r\n\r\nab',
+      'closed',
     ],
     'to the end of the connection': ['HTTP/1.1 200 OK\r\nX: y\r\n\r\nany \0 bytes', 'closed'],
     'to the end of the connection, empty': ['HTTP/1.1 200 OK\r\n\r\n', 'closed'],
@@ -132,6 +141,12 @@ describe('one after the other', () => {
     const expected = texts.map(text => `${text.slice(9, 12)} ${text.length}`);
     expected.push(`${expected.pop() ?? ''} close`);
     expect(read([Buffer.from(texts.join(''))])).toEqual({ responses: expected, end: 'closed' });
+  });
+
+  test('empty lines between them are nothing', () => {
+    const texts = ['\r\n', sized, '\r\n\r\n', chunked, '\r\n', sized, '\r\n'];
+    const expected = texts.filter(text => text.length > 4).map(text => `200 ${text.length}`);
+    expect(readAnyhow(texts.join(''))).toEqual({ responses: expected, end: 'open' });
   });
 
   test('headers that always differ', () => {

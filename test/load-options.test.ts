@@ -6,7 +6,7 @@ import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { LOAD_USAGE, parseLoadCommand } from '../dist/main/load/command-line.js';
 import { planLoad } from '../dist/main/load/options.js';
-import { parseTarget } from '../dist/main/load/target.js';
+import { parseTarget } from '../dist/shared/load/target.js';
 
 const url = 'http://127.0.0.1:8080/x';
 const plan = (options: object) => Reflect.apply(planLoad, undefined, [{ url, ...options }]);
@@ -14,7 +14,7 @@ const coded = (code: string, message = '') =>
   expect.objectContaining({ code, message: expect.stringContaining(message) });
 
 test('the defaults', () => {
-  const { target, request, expected, ...rest } = planLoad({ url });
+  const { target, request, expected, base, ...rest } = planLoad({ url });
   expect(rest).toEqual({
     connections: 10,
     threads: Math.min(availableParallelism(), 10),
@@ -25,6 +25,15 @@ test('the defaults', () => {
     timeout: 5000,
     warmup: 0,
     pipelining: 1,
+    traits: 4,
+    conditions: [],
+    stopAfter: Number.POSITIVE_INFINITY,
+    timeoutsCount: false,
+    tls: undefined,
+    resume: false,
+    stages: undefined,
+    isExpected: false,
+    list: [],
   });
   expect(Buffer.from(request).toString()).toBe('GET /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n');
   expect(target).toMatchObject({ host: '127.0.0.1', port: 8080 });
@@ -38,7 +47,11 @@ test('a number of requests replaces the default duration, and stands beside one 
 
 test('the plan reaches another thread whole', () => {
   const made = planLoad({ url, body: 'abc', rate: 0.5 });
-  expect(structuredClone(made)).toEqual({ ...made, request: new Uint8Array(made.request) });
+  expect(structuredClone(made)).toEqual({
+    ...made,
+    request: new Uint8Array(made.request),
+    base: { ...made.base, body: new Uint8Array(Buffer.from('abc')) },
+  });
 });
 
 test('no more threads than connections by default', () => {
@@ -151,7 +164,26 @@ const wrong: Array<[options: object, code: string, name: string]> = [
   [{ expect: {} }, 'ERR_INVALID_ARG_TYPE', 'expect'],
   [{ body: 1 }, 'ERR_INVALID_ARG_TYPE', 'body'],
   [{ bodyFile: 1 }, 'ERR_INVALID_ARG_TYPE', 'bodyFile'],
-  [{ method: 'x' }, 'ERR_OUT_OF_RANGE', 'method'],
+  [{ method: 'x y' }, 'ERR_OUT_OF_RANGE', 'method'],
+  [{ method: '' }, 'ERR_OUT_OF_RANGE', 'method'],
+  [{ method: 'connect' }, 'ERR_OUT_OF_RANGE', 'method'],
+  [{ conections: 5 }, 'ERR_INVALID_ARG_TYPE', 'conections'],
+  [{ require: 'p99' }, 'ERR_OUT_OF_RANGE', 'require'],
+  [{ require: 'p99<50' }, 'ERR_OUT_OF_RANGE', 'require'],
+  [{ require: 'p101<50ms' }, 'ERR_OUT_OF_RANGE', 'require'],
+  [{ require: 'errors<5ms' }, 'ERR_OUT_OF_RANGE', 'require'],
+  [{ require: 'rate>5%' }, 'ERR_OUT_OF_RANGE', 'require'],
+  [{ require: 'p99<1.1x' }, 'ERR_OUT_OF_RANGE', 'require'],
+  [{ require: ['p99<1s', 1] }, 'ERR_INVALID_ARG_TYPE', 'require'],
+  [{ rate: [] }, 'ERR_OUT_OF_RANGE', 'rate'],
+  [{ rate: [{ to: 0, over: 5 }] }, 'ERR_OUT_OF_RANGE', 'rate'],
+  [{ rate: [{ to: -1, over: 5 }] }, 'ERR_OUT_OF_RANGE', 'rate[].to'],
+  [{ rate: [{ to: 5 }] }, 'ERR_INVALID_ARG_TYPE', 'rate[].over'],
+  [{ rate: [{ to: 5, over: '5' }] }, 'ERR_OUT_OF_RANGE', 'rate[].over'],
+  [{ rate: [5] }, 'ERR_INVALID_ARG_TYPE', 'rate'],
+  [{ stopAfter: 0 }, 'ERR_OUT_OF_RANGE', 'stopAfter'],
+  [{ stopAfter: '5' }, 'ERR_INVALID_ARG_TYPE', 'stopAfter'],
+  [{ timeoutsCount: 1 }, 'ERR_INVALID_ARG_TYPE', 'timeoutsCount'],
   [{ headers: { X: '\n' } }, 'ERR_INVALID_CHAR', 'X'],
   [{ url: 'tcp://h:1', protocol: 1 }, 'ERR_INVALID_ARG_TYPE', 'protocol'],
   [{ url: undefined }, 'ERR_INVALID_ARG_TYPE', 'url'],
@@ -167,8 +199,8 @@ test('refuses options that are none', () => {
 });
 
 test.each<[url: string, message: string]>([
-  ['https://h/', 'not supported'],
-  ['HTTPS://h/', 'not supported'],
+  ['https://', 'address'],
+  ['https://h:0/', 'port'],
   ['http://', 'address'],
   ['http://h:0/', 'port'],
   ['http://h:99999/', 'address'],
@@ -212,7 +244,9 @@ test('the command line has every option by the same name', () => {
       '--expect',
       '2xx',
     ],
-    ...['--protocol', 'p.js', '--body-file', 'f', '--json', '--report', 'r.html', url],
+    ...['--protocol', 'p.js', '--body-file', 'f', '--json', '--report', 'r.html', '--hdr', 'h', '--csv', 'c'],
+    ...['--require', 'p99<1s', '--fail', 'rate>1', '--stop-after', '1k', '--timeouts-count', '--script', 's.js'],
+    ...['-k', '--servername', 'n', '--resume', url],
   ]);
   expect(command).toEqual({
     options: {
@@ -231,11 +265,38 @@ test('the command line has every option by the same name', () => {
       warmup: '2s',
       expect: '2xx',
       protocol: 'p.js',
+      require: ['p99<1s', 'rate>1'],
+      stopAfter: 1000,
+      timeoutsCount: true,
+      script: 's.js',
+      tls: { rejectUnauthorized: false, servername: 'n' },
+      resume: true,
     },
-    json: true,
-    report: 'r.html',
+    output: { json: true, report: 'r.html', hdr: 'h', csv: 'c' },
   });
-  expect(parseLoadCommand([url])).toEqual({ options: { url }, json: false });
+  expect(parseLoadCommand([url])).toEqual({ options: { url }, output: { json: false } });
+});
+
+test.each([
+  ['@body.txt', { bodyFile: 'body.txt' }],
+  ['@-', { bodyFile: '/dev/stdin' }],
+  ['@@name', { body: '@name' }],
+  ['a@b', { body: 'a@b' }],
+])('-b %s', (text, options) => {
+  expect(parseLoadCommand(['-b', text, url])?.options).toEqual({ url, ...options });
+});
+
+test('https:// has port 443 and TLS, over a unix socket too', () => {
+  expect(parseTarget('HTTPS://h/x?y')).toMatchObject({
+    tls: true,
+    protocol: 'http',
+    port: 443,
+    authority: 'h',
+    path: '/x?y',
+  });
+  expect(parseTarget('https://h:8443')).toMatchObject({ tls: true, port: 8443, authority: 'h:8443' });
+  expect(parseTarget('https://unix:/a.sock:/x')).toMatchObject({ tls: true, socketPath: '/a.sock', path: '/x' });
+  expect(parseTarget('http://h/')).toMatchObject({ tls: false, port: 80 });
 });
 
 test('help names every option', () => {

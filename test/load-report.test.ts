@@ -5,18 +5,18 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 import { expect, test } from 'vitest';
-import { bytes, compact, number, percent, time } from '../dist/main/load/format.js';
+import { bytes, compact, number, percent, time, timeOrNone } from '../dist/main/load/format.js';
 import { mergeResults } from '../dist/main/load/merge.js';
 import { reportHtml } from '../dist/main/load/report-html.js';
 import { reportText } from '../dist/main/load/report-text.js';
 import { linearTicks, logTicks } from '../dist/main/load/svg.js';
 import { Histogram } from '../dist/shared/load/histogram.js';
-import { measured, sample } from './load-sample.ts';
+import { measured, sample, seriesOf } from './load-sample.ts';
 
 const failing = sample({
   settings: { ...sample().settings, rate: 500 },
   statuses: { 200: 5000, 404: 900, 503: 100 },
-  errors: { connect: 0, reset: 2, timeout: 1, protocol: 0, status: 1000 },
+  errors: { connect: 0, reset: 2, timeout: 1, protocol: 0, status: 1000, check: 0 },
   errorDetails: { 'status 404': 900, 'status 503': 100, 'reset ECONNRESET': 2, timeout: 1 },
   series: { ...sample().series, errors: [0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 1] },
   warnings: ['The generator was the bottleneck.'],
@@ -30,10 +30,10 @@ const nothing = sample({
   responses: 0,
   bytesReceived: 0,
   statuses: {},
-  series: { interval: 1000, responses: [], bytes: [], errors: [] },
+  series: seriesOf({ interval: 1000, responses: [], bytes: [], errors: [] }),
   threads: [],
   hosts: [{ ...hostOf(), duration: 0 }],
-  errors: { connect: 64, reset: 0, timeout: 0, protocol: 0, status: 0 },
+  errors: { connect: 64, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 },
   errorDetails: { 'connect ECONNREFUSED': 64 },
   histogram: new Histogram().toJSON(),
 });
@@ -52,7 +52,7 @@ test('the table of a run', () => {
   expect(text).toMatch(/^Requests\/s +500 +Responses +6,000$/m);
   expect(text).toMatch(/^Bytes\/s +425 kB +Received +5\.09 MB$/m);
   for (const value of [latency.p50, latency.p75, latency.p90, latency.p99, latency.p999, latency.max]) {
-    expect(text).toContain(` ${time(value)}`);
+    expect(text).toContain(` ${timeOrNone(value)}`);
   }
   expect(text).toMatch(/^Over time {3}█{12} {2}500 to 500 requests\/s\n {12}█{12} {2}425 kB to 425 kB a second$/m);
   expect(text).toMatch(/^Status {4}2xx 6,000\nErrors {4}none$/m);
@@ -72,18 +72,18 @@ test('the table of a run that went wrong', () => {
 });
 
 test('responses are counted by class, and by code where that says more; what happened when is drawn from 0', () => {
-  const series = { interval: 1000, responses: [0, 250, 500], bytes: [1e6, 3e6, 0], errors: [0, 0, 0] };
+  const series = seriesOf({ interval: 1000, responses: [0, 250, 500], bytes: [1e6, 3e6, 0], errors: [0, 0, 0] });
   const hosts = [{ ...hostOf(), duration: 3000 }];
   const text = reportText(sample({ statuses: { 200: 5990, 204: 10, 404: 1 }, series, hosts }));
   expect(text).toMatch(/^Status {4}2xx 6,000 {3}4xx 1\n {10}200 5,990 {3}204 10 {3}404 1\n/m);
   expect(text).toMatch(/^Over time {3}▁▅█ {2}0 to 500 requests\/s\n {12}▃█▁ {2}0 B to 3 MB a second$/m);
-  expect(reportText(sample({ series: { interval: 1000, responses: [5], bytes: [5], errors: [0] } }))).not.toContain(
-    'Over',
-  );
+  expect(
+    reportText(sample({ series: seriesOf({ interval: 1000, responses: [5], bytes: [5], errors: [0] }) })),
+  ).not.toContain('Over');
 });
 
 test('a last sliver of time counts with its neighbour: no rate of a moment, no response and no error left out', () => {
-  const series = { interval: 1000, responses: [500, 500, 20], bytes: [0, 0, 0], errors: [0, 0, 3] };
+  const series = seriesOf({ interval: 1000, responses: [500, 500, 20], bytes: [0, 0, 0], errors: [0, 0, 3] });
   const text = reportText(sample({ series, hosts: [{ ...hostOf(), duration: 2001 }] }));
   expect(text).toMatch(/^Over time {3}██ {2}500 to 519 requests\/s$/m);
 });
@@ -97,7 +97,7 @@ test('the table of several machines', () => {
 });
 
 test('many threads and many kinds of errors are cut short, and said to be', () => {
-  const threads = Array.from({ length: 40 }, (_, i) => ({ name: `${i}`, responses: 150, bytes: 1, busy: 1 }));
+  const threads = Array.from({ length: 40 }, (_, i) => ({ name: `${i}`, responses: 150, bytes: 1, busy: 1, cpu: 1 }));
   const errorDetails = Object.fromEntries(Array.from({ length: 20 }, (_, i) => [`reset ${i}`, 1]));
   const text = reportText(sample({ ...measured(), threads, errorDetails, errors: { ...failing.errors, reset: 20 } }));
   expect(text).toContain('and 8 threads more');
@@ -145,7 +145,7 @@ test('the page has the figures', () => {
   const html = reportHtml(failing);
   for (const text of [
     '500',
-    time(failing.latency.p99),
+    timeOrNone(failing.latency.p99),
     'status 404',
     'ECONNRESET',
     'asked: 500/s',
@@ -157,18 +157,18 @@ test('the page has the figures', () => {
   expect(html).toContain('2 s to 3 s: 500 requests/s, 3 errors');
   expect(html).toContain('2 s to 3 s: 425 kB/s');
   expect(html).toContain(
-    `<td class="n">${time(failing.latency.p75)}</td><td class="n">${time(failing.latency.p90)}</td>`,
+    `<td class="n">${timeOrNone(failing.latency.p75)}</td><td class="n">${timeOrNone(failing.latency.p90)}</td>`,
   );
-  // Two intervals with errors, marked in both charts over time.
-  expect(html.match(/class="error"/g)).toHaveLength(4);
-  expect(html).toContain(`p99: ${time(failing.latency.p99)}</title>`);
-  expect(html).toContain(`max: ${time(failing.latency.max)}</title>`);
+  // Two intervals with errors, marked in two charts over time, each drawn for wide and narrow screens.
+  expect(html.match(/class="error"/g)).toHaveLength(8);
+  expect(html).toContain(`p99: ${timeOrNone(failing.latency.p99)}</title>`);
+  expect(html).toContain(`max: ${timeOrNone(failing.latency.max)}</title>`);
   expect(reportHtml(sample())).toContain('<p class="none">none</p>');
 });
 
 test('nothing in a result becomes part of the page', () => {
   const evil = `"><script>alert('1')</script>&amp;`;
-  const [host, thread] = [hostOf(), { name: evil, responses: 1, bytes: 1, busy: 1 }];
+  const [host, thread] = [hostOf(), { name: evil, responses: 1, bytes: 1, busy: 1, cpu: 1 }];
   const html = reportHtml(
     sample({
       urls: [evil],
@@ -189,7 +189,7 @@ test('nothing in a result becomes part of the page', () => {
 test('hours of measurements make no endless page', () => {
   const responses = Array.from({ length: 36_000 }, (_, i) => 100 + (i % 7));
   const long = sample({
-    series: { interval: 1000, responses, bytes: responses, errors: responses.map(() => 0) },
+    series: seriesOf({ interval: 1000, responses, bytes: responses, errors: responses.map(() => 0) }),
     hosts: [{ ...hostOf(), duration: 36_000_000 }],
   });
   const html = reportHtml(long);

@@ -125,13 +125,22 @@ function tallyFor(threads: number) {
     request: new Uint8Array(1),
     protocol: 'http',
     module: undefined,
-    head: false,
+    address: undefined,
+    traits: 0,
+    list: [],
+    base: { path: '/', authority: '', credentials: undefined, method: undefined, headers: [], body: undefined },
+    script: undefined,
+    tls: undefined,
+    scriptData: undefined,
+    stopAfter: Number.POSITIVE_INFINITY,
     expected: new Uint8Array(1000),
     connections: 1,
     rate: 0,
+    stages: undefined,
+    warmup: 0,
   });
   const { counts } = countsOf(board, joinBoard(board));
-  return { tally: new Tally(board), counts };
+  return { tally: new Tally(board, false), counts };
 }
 
 test('a sample that is late is spread over the intervals that it covers; nothing is lost when the series is drawn together', () => {
@@ -144,6 +153,8 @@ test('a sample that is late is spread over the intervals that it covers; nothing
     responses: [25, 25, 25, 25],
     bytes: [250, 251, 250, 250],
     errors: [0, 0, 0, 0],
+    p50: [null, null, null, null],
+    p99: [null, null, null, null],
   });
   counts[RESPONSES] = 200;
   tally.fail('reset', 'reset ECONNRESET', 1, 1, 0);

@@ -1,4 +1,8 @@
-/** What npm packs is what a user installs: its files, its imports, and the README's examples, run from a folder of theirs. */
+/**
+ * What npm packs is what a user installs: its files, its imports, and the README's examples, run from a folder of theirs.
+ *
+ * @module-tag slow
+ */
 import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -49,9 +53,18 @@ function start(name: string, env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNu
 }
 
 test('holds built JavaScript, types and maps, and what a user should read; no tests, no sources', () => {
-  const other = files.filter(file => !/^\.\/dist\/.*\.(c?js|d\.c?ts|c?js\.map)$/.test(file)).sort();
+  const known = /^\.\/dist\/.*\.(c?js|d\.c?ts|c?js\.map)$|^\.\/docs\/.*\.(md|svg)$/;
+  const other = files.filter(file => !known.test(file)).sort();
   expect(other).toEqual(['./CHANGELOG.md', './LICENSE', './README.md', './package.json']);
-  for (const entry of ['main/index', 'main/load/index', 'main/server/index', 'worker/index', 'shared/kernel/sys', 'main/cli']) {
+  expect(files).toContain('./docs/load-on-kubernetes.md');
+  for (const entry of [
+    'main/index',
+    'main/load/index',
+    'main/server/index',
+    'worker/index',
+    'shared/kernel/sys',
+    'main/cli',
+  ]) {
     for (const end of ['js', 'd.ts', 'js.map']) expect(files).toContain(`./dist/${entry}.${end}`);
   }
 });
@@ -109,7 +122,7 @@ async function listening(server: Server): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-test("the README's load test passes", { tags: ['slow'] }, async () => {
+test("the README's load test passes", async () => {
   symlinkSync(join(ROOT, 'node_modules', 'vitest'), join(modules, 'vitest'));
   const source = example('latency.test.mjs').replaceAll('8080', String(await unusedPort()));
   // This machine may stand still for longer than a server should.
@@ -130,9 +143,7 @@ test("the README's protocol", async () => {
   expect(code).toBe(0);
 });
 
-test('the script of the Kubernetes Job prints a result and nothing else; those of several pods merge', {
-  tags: ['slow'],
-}, async () => {
+test('the script of the Kubernetes Job prints a result and nothing else; those of several pods merge', async () => {
   const [, block = ''] = /- \|\n([\s\S]*?)\n {10}resources:/.exec(recipe()) ?? [];
   const script = block
     .replaceAll(/^ {14}/gm, '')

@@ -183,6 +183,32 @@ test('pipelined requests are handled in order, one at a time', async () => {
   expect(fake.connection.output.match(/\n\/\d/g)).toEqual(['\n/1', '\n/2', '\n/3']);
 });
 
+test('connections of one thread do not disturb each other', async () => {
+  const texts = [
+    'POST /a HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nfirst',
+    'GET /bbbb HTTP/1.0\r\nX-Longer: b\r\n\r\n',
+    'PUT /ccccc HTTP/1.1\r\nTransfer-Encoding: chunked\r\nHost: cc\r\n\r\n3\r\nabc\r\n2;x\r\nde\r\n0\r\nA: b\r\n\r\n',
+    'HEAD /d HTTP/1.1\r\nHost: d\r\nContent-Length: 5\r\n\r\nother',
+  ];
+  const look = ({ method, target, rawHeaders, body }: HttpRequest) => [method, target, rawHeaders, body.toString()];
+  const alone = await Promise.all(texts.map(text => seen(text, look)));
+  for (let turn = 1; turn < 40; turn++) {
+    const protocol = http();
+    const found: unknown[] = [];
+    const servers = texts.map(
+      (_, k) =>
+        new FakeServer(protocol, request => {
+          found[k] = look(request);
+          request.respond(200);
+        }),
+    );
+    for (let at = 0; at < 200; at += turn) {
+      for (const [k, text] of texts.entries()) if (at < text.length) await servers[k]?.feed(text.slice(at, at + turn));
+    }
+    expect(found).toEqual(alone);
+  }
+});
+
 test('requests behind one that closes are not handled', async () => {
   const { requests, end } = await readByUs([
     'GET /1 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n',

@@ -1,4 +1,8 @@
-/** Cheap runs are one thread's, while the others stay away for a moment; nothing is lost by that, and nobody waits for long. */
+/**
+ * Cheap runs are one thread's, while the others stay away for a moment; nothing is lost by that, and nobody waits for long.
+ *
+ * @module-tag slow
+ */
 import { EPOLLET, EPOLLIN } from 'epoll-pool';
 import { expect, test } from 'vitest';
 import { eventfd, signal } from './support/fds.ts';
@@ -29,42 +33,38 @@ const HANDLER = module(`
 
 const RELAYS = 3;
 
-test.each([2, 4])(
-  '%i threads: relays of cheap runs, and now and then one that is stuck',
-  { tags: ['slow'] },
-  async threads => {
-    const cells = new Int32Array(new SharedArrayBuffer(16));
-    const fds = Array.from({ length: 50 * RELAYS }, () => eventfd());
-    const stuck = eventfd();
-    const sys = import.meta.resolve('epoll-pool/sys');
-    const { service, failures } = await start({ threads, handler: HANDLER, handlerData: { cells, fds, sys } });
-    for (const [data, fd] of fds.entries()) await service.register(fd, { events: EPOLLIN | EPOLLET, data });
-    await service.register(stuck, { events: EPOLLIN | EPOLLET, data: 1000 });
-    const times: number[] = [];
-    let runs = 0;
-    for (let round = 1; round <= 8; round++) {
-      // Long enough for all threads to know that runs are cheap.
-      Atomics.store(cells, 0, 20_000);
-      runs += 20_000 + RELAYS - 1;
-      for (let i = 0; i < RELAYS; i++) signal(fds[50 * i] ?? -1);
-      await until(() => Atomics.load(cells, 0) < 5000, 'most of the relay');
-      signal(stuck);
-      runs++;
-      await until(() => Atomics.load(cells, 3) === round, 'the run that is stuck');
-      const from = performance.now();
-      await until(() => Atomics.load(cells, 0) <= 1 - RELAYS, 'the rest of the relay');
-      times.push(performance.now() - from);
-      Atomics.store(cells, 2, 1);
-      Atomics.notify(cells, 2);
-      await until(() => total(service, 'handled') === runs, 'the end of all runs');
-      Atomics.store(cells, 2, 0);
-      await pause(5);
-    }
-    // The others go on within milliseconds, and do not wait for a slice of epoll_wait to end.
-    expect(times.sort((a, b) => a - b)[4]).toBeLessThan(150);
-    expect(failures).toEqual([]);
-  },
-);
+test.each([2, 4])('%i threads: relays of cheap runs, and now and then one that is stuck', async threads => {
+  const cells = new Int32Array(new SharedArrayBuffer(16));
+  const fds = Array.from({ length: 50 * RELAYS }, () => eventfd());
+  const stuck = eventfd();
+  const sys = import.meta.resolve('epoll-pool/sys');
+  const { service, failures } = await start({ threads, handler: HANDLER, handlerData: { cells, fds, sys } });
+  for (const [data, fd] of fds.entries()) await service.register(fd, { events: EPOLLIN | EPOLLET, data });
+  await service.register(stuck, { events: EPOLLIN | EPOLLET, data: 1000 });
+  const times: number[] = [];
+  let runs = 0;
+  for (let round = 1; round <= 8; round++) {
+    // Long enough for all threads to know that runs are cheap.
+    Atomics.store(cells, 0, 20_000);
+    runs += 20_000 + RELAYS - 1;
+    for (let i = 0; i < RELAYS; i++) signal(fds[50 * i] ?? -1);
+    await until(() => Atomics.load(cells, 0) < 5000, 'most of the relay');
+    signal(stuck);
+    runs++;
+    await until(() => Atomics.load(cells, 3) === round, 'the run that is stuck');
+    const from = performance.now();
+    await until(() => Atomics.load(cells, 0) <= 1 - RELAYS, 'the rest of the relay');
+    times.push(performance.now() - from);
+    Atomics.store(cells, 2, 1);
+    Atomics.notify(cells, 2);
+    await until(() => total(service, 'handled') === runs, 'the end of all runs');
+    Atomics.store(cells, 2, 0);
+    await pause(5);
+  }
+  // The others go on within milliseconds, and do not wait for a slice of epoll_wait to end.
+  expect(times.sort((a, b) => a - b)[4]).toBeLessThan(150);
+  expect(failures).toEqual([]);
+});
 
 /** Answers a ping in cells[0]; what has data 1000 says so in cells[1] and then holds its thread until cells[2] is 1. */
 const PONG = (hold: string): string =>
@@ -127,9 +127,7 @@ test.each([
   expect([...alone.failures, ...beside.failures]).toEqual([]);
 });
 
-test('where nothing more comes soon, a thread that has found nothing looks once or twice and sleeps', {
-  tags: ['slow'],
-}, async () => {
+test('where nothing more comes soon, a thread that has found nothing looks once or twice and sleeps', async () => {
   const cells = new Int32Array(new SharedArrayBuffer(12));
   const { service, failures } = await start({ threads: 2, handler: PONG(''), handlerData: cells });
   const ping = eventfd();

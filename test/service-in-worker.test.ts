@@ -1,4 +1,8 @@
-/** A service can be owned by a Worker, which may be terminated. */
+/**
+ * A service can be owned by a Worker, which may be terminated.
+ *
+ * @module-tag slow
+ */
 import { expect, test } from 'vitest';
 import { run } from './support/run.ts';
 import { thread } from './support/thread.ts';
@@ -50,4 +54,32 @@ test('process.exit() of the process whose Worker owns a service', async () => {
   `;
   const result = await run(source);
   expect(result).toMatchObject({ code: 8, signal: null });
+});
+
+// In a process of its own: this one's fds are those of many tests.
+test.each(['terminate', 'exit', 'close'])('by %s it leaves no fd of the service open', async way => {
+  const source = `
+    import { readdirSync } from 'node:fs';
+    const own = \`
+      const { parentPort } = require('node:worker_threads');
+      import('epoll-pool').then(async lib => {
+        const service = await lib.WaitService.start({ threads: 2, handler: 'data:text/javascript,export default () => {}' });
+        if (${JSON.stringify(way)} === 'close') await service.close();
+        parentPort.postMessage('up');
+        if (${JSON.stringify(way)} === 'exit') process.exit();
+      });
+    \`;
+    const round = async () => {
+      const worker = new Worker(own, { eval: true, execArgv: [] });
+      const ended = new Promise(resolve => worker.once('exit', resolve));
+      await new Promise(resolve => worker.once('message', resolve));
+      if (${JSON.stringify(way)} === 'terminate') await worker.terminate();
+      await ended;
+      return readdirSync('/proc/self/fd').length;
+    };
+    await round(); // what Node opens once
+    const before = await round();
+    console.log((await round()) - before, (await round()) - before);
+  `;
+  expect(await run(source)).toMatchObject({ code: 0, signal: null, stdout: '0 0\n', stderr: '' });
 });

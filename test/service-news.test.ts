@@ -1,4 +1,8 @@
-/** Files whose poll tells a change once (/proc/self/mounts here): no change is lost, whenever it comes. */
+/**
+ * Files whose poll tells a change once (/proc/self/mounts here): no change is lost, whenever it comes.
+ *
+ * @module-tag slow
+ */
 import { spawnSync } from 'node:child_process';
 import { EPOLLPRI } from 'epoll-pool';
 import { expect, test } from 'vitest';

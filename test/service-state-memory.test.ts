@@ -1,4 +1,8 @@
-/** stateBytes: a registration that never touches them costs neither their memory nor their zeroing. */
+/**
+ * stateBytes: a registration that never touches them costs neither their memory nor their zeroing.
+ *
+ * @module-tag slow
+ */
 import { expect, test } from 'vitest';
 import { run } from './support/run.ts';
 

@@ -215,7 +215,8 @@ test('without a handler: one more event, with events 0 if it is not ready', asyn
   const { service } = await start();
   const fd = eventfd();
   const { id } = await service.register(fd, { events: EPOLLIN, data: 5 });
-  service.wake({ fd, id });
+  const registration = { fd, id };
+  service.wake(registration);
   expect(await oneEvent(service)).toEqual({ fd, id, events: 0, data: 5n });
   const events: ServiceEvent[] = [];
   service.on('event', event => events.push(event));

@@ -8,8 +8,10 @@ import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT, EPOLLRDHUP, Epoll, Events } from
 import * as sys from 'epoll-pool/sys';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import { closing, countFds, eventfd, flagsOf, pipe, socketpair, unusedFd } from './support/fds.ts';
+import { runLimited } from './support/limited.ts';
 import { unusedPort } from './support/load-server.ts';
 import { ROOT } from './support/run.ts';
+import { noSeccomp, refusal } from './support/seccomp.ts';
 import { owned, thrown, within } from './support/within.ts';
 
 const TYPE = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
@@ -350,6 +352,23 @@ test('an address that no interface has', () => {
   const before = countFds();
   expect(thrown(() => sys.listen({ host: '192.0.2.1' }))).toMatchObject({ code: 'EADDRNOTAVAIL', syscall: 'bind' });
   expect(countFds()).toBe(before);
+});
+
+test.skipIf(noSeccomp)(`where there is no IPv6, the default is 0.0.0.0${noSeccomp}`, async () => {
+  const refuse = [refusal('socket', 'EAFNOSUPPORT', { argument: 0, is: 10 })];
+  const source = `
+    const { address, family, port } = sys.localAddress(sys.listen({ port: 0 }));
+    print(family, address, sys.remoteAddress(sys.connect({ port })).port === port);
+    for (const options of [{ host: '::1' }, { ipv6Only: true }]) {
+      try { sys.listen(options); } catch (error) { print(error.code, error.syscall); }
+    }
+  `;
+  expect(await runLimited({ refuse }, source)).toEqual({
+    code: 0,
+    signal: null,
+    stdout: 'IPv4 0.0.0.0 true\nEAFNOSUPPORT socket\nEAFNOSUPPORT socket\n',
+    stderr: '',
+  });
 });
 
 /** Runs a script in a network of its own, where `setup` is done first. */

@@ -1,4 +1,8 @@
-/** However busy this thread is when a thread dies: one 'error' and one new thread for each death, and none is lost for good. */
+/**
+ * However busy this thread is when a thread dies: one 'error' and one new thread for each death, and none is lost for good.
+ *
+ * @module-tag slow
+ */
 import worker from 'node:worker_threads';
 import { EPOLLIN } from 'epoll-pool';
 import { expect, onTestFinished, test } from 'vitest';

@@ -264,6 +264,17 @@ test('a closed context stays for its sessions and for whoever retained it', asyn
 });
 
 // malloc says how much of it is in use, with glibc.
+const USED = `
+    const koffi = (await import('koffi')).default;
+    const names = ['arena', 'o', 's', 'h', 'hblkhd', 'u', 'f', 'uordblks', 'fordblks', 'keepcost'];
+    koffi.struct('mallinfo2', Object.fromEntries(names.map(name => [name, 'size_t'])));
+    const mallinfo2 = koffi.load(null).func('mallinfo2 mallinfo2()');
+    const used = () => {
+      gc();
+      return mallinfo2().uordblks / 1e6;
+    };
+`;
+
 test.skipIf(!glibc)('hundreds of contexts, thousands of sessions, leave no memory behind', async () => {
   const source = `
     const { TlsContext } = await import('./dist/shared/tls/context.js');
@@ -274,14 +285,7 @@ test.skipIf(!glibc)('hundreds of contexts, thousands of sessions, leave no memor
       for (let i = 0; i < 10; i++) freeSession(acceptSession(context.pointer, 0));
       context.close();
     };
-    const koffi = (await import('koffi')).default;
-    const names = ['arena', 'o', 's', 'h', 'hblkhd', 'u', 'f', 'uordblks', 'fordblks', 'keepcost'];
-    koffi.struct('mallinfo2', Object.fromEntries(names.map(name => [name, 'size_t'])));
-    const mallinfo2 = koffi.load(null).func('mallinfo2 mallinfo2()');
-    const used = () => {
-      gc();
-      return mallinfo2().uordblks / 1e6;
-    };
+    ${USED}
     for (let i = 0; i < 50; i++) some();
     const before = used();
     for (let i = 0; i < 200; i++) some();
@@ -292,26 +296,60 @@ test.skipIf(!glibc)('hundreds of contexts, thousands of sessions, leave no memor
   expect(Number(stdout)).toBeLessThan(1); // a context is 20 kB and more, a session 2 kB
 });
 
+test.skipIf(!glibc)('a session that rests holds no buffers', async () => {
+  const source = `
+    const { TlsContext } = await import('./dist/shared/tls/context.js');
+    const tls = await import('./dist/shared/tls/session.js');
+    const sys = await import('epoll-pool/sys');
+    ${USED}
+    const server = TlsContext.forServer(${JSON.stringify({ key: ec.key, cert: ec.cert })});
+    const client = TlsContext.forClient(${JSON.stringify({ ca: ca.cert })}, 'localhost');
+    const buffer = Buffer.alloc(20_000);
+    /** Agreed, used once in each direction; its client is gone. */
+    const rested = () => {
+      const [a, b] = sys.socketpair();
+      const [ours, theirs] = [tls.acceptSession(server.pointer, a), tls.connectSession(client.pointer, b, client.servername, 0)];
+      let [x, y] = [0, 0];
+      while (x !== tls.DONE || y !== tls.DONE) {
+        if (y !== tls.DONE) y = tls.handshake(theirs);
+        if (x !== tls.DONE) x = tls.handshake(ours);
+        if (x === tls.FAILED || y === tls.FAILED) throw new Error(tls.lastFailure().reason);
+      }
+      for (const [from, to] of [[theirs, ours], [ours, theirs]]) {
+        tls.write(from, buffer, 0, 10_000);
+        while (tls.read(to, buffer, 0, buffer.length) > 0);
+      }
+      tls.freeSession(theirs);
+      sys.close(b);
+    };
+    for (let i = 0; i < 20; i++) rested();
+    const before = used();
+    for (let i = 0; i < 50; i++) rested();
+    console.log((used() - before) / 50);
+  `;
+  const { stdout, stderr, code } = await startFile(['--expose-gc', '--input-type=module', '-e', source]).result;
+  expect([code, stderr]).toEqual([0, '']);
+  expect(Number(stdout)).toBeLessThan(0.04); // 15 kB with OpenSSL 3.0, 29 kB with 3.5; the buffers are 33 kB more
+});
+
 test('an address where no context lies is seen as that, whatever it is', async () => {
   const source = `
     const { isContext } = await import('./dist/shared/kernel/openssl-context.js');
     const { openssl } = await import('./dist/shared/kernel/openssl.js');
     const { TlsContext } = await import('./dist/shared/tls/context.js');
-    const { acceptSession } = await import('./dist/shared/tls/session.js');
     const { pointer } = TlsContext.forServer({});
-    const others = [0, 1, 4096, 2 ** 47 - 8, 2 ** 52, pointer + 4096, acceptSession(pointer, 0), Number(openssl().addressOf(Buffer.alloc(100)))];
+    const others = [0, 1, 4096, 2 ** 47 - 8, 2 ** 52, pointer + 4096, Number(openssl().addressOf(Buffer.alloc(100)))];
     console.log(isContext(pointer), others.map(isContext).join());
   `;
-  expect(await run(source)).toMatchObject({ code: 0, stdout: `true ${Array(8).fill(false).join()}\n`, stderr: '' });
+  expect(await run(source)).toMatchObject({ code: 0, stdout: `true ${Array(7).fill(false).join()}\n`, stderr: '' });
 });
 
 test('a Node that keeps its contexts elsewhere is told apart', async () => {
   const source = `
     const { TlsContext } = await import('./dist/shared/tls/context.js');
-    const tls = await import('node:tls');
-    const prototype = Object.getPrototypeOf(tls.createSecureContext().context);
+    const tls = (await import('node:tls')).default;
     for (const value of [undefined, null, {}, '[External: 1000]', 5]) {
-      Object.defineProperty(prototype, '_external', { configurable: true, get: () => value });
+      tls.createSecureContext = () => ({ context: { _external: value } });
       try {
         TlsContext.forServer({});
         console.log('taken', value);

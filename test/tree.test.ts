@@ -69,6 +69,12 @@ test('libc is called in src/shared/kernel/ only', () => {
   expect(callers.filter(name => !name.startsWith('shared/kernel/'))).toEqual([]);
 });
 
+test("the clock is read by src/shared/clock.ts only: fake timers of a user's tests must not stop it", () => {
+  const code = (name: string): string =>
+    readFileSync(join(SRC, name), 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*/g, '');
+  expect(files.filter(name => /\bperformance\.now\b/.test(code(name)))).toEqual(['shared/clock.ts']);
+});
+
 test('a file begins by saying what it is for', () => {
   const silent = files.filter(name => !/^(#!.*\n)?\/\*\*/.test(readFileSync(join(SRC, name), 'utf8')));
   expect(silent).toEqual([]);

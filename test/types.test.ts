@@ -1,38 +1,110 @@
-/**
- * The files of test/types are compiled against the types that the package ships. A line that ends in `// TS1234` must be
- * refused with that error, and every other line must compile.
- */
+/** The types as users meet them: without `types: ["node"]`, and for CommonJS under node16. */
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ROOT } from './support/run.ts';
 
-const FOLDER = join('test', 'types');
-const files = readdirSync(join(ROOT, FOLDER)).filter(name => name.endsWith('.ts'));
+const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-types-'));
+const modules = join(folder, 'node_modules');
 
-/** `file:line TS1234`, as the comments have it. */
-function expected(): string[] {
-  return files.flatMap(name =>
-    readFileSync(join(ROOT, FOLDER, name), 'utf8')
-      .split('\n')
-      .flatMap((line, i) => (/ \/\/ (TS\d+)$/.exec(line) ?? []).slice(1).map(code => `${name}:${i + 1} ${code}`)),
-  );
-}
+beforeAll(() => {
+  mkdirSync(modules, { recursive: true });
+  const own = join(modules, 'epoll-pool');
+  cpSync(join(ROOT, 'dist'), join(own, 'dist'), { recursive: true });
+  cpSync(join(ROOT, 'package.json'), join(own, 'package.json'));
+  for (const name of ['@types', 'undici-types', 'koffi', 'piscina', '@koromix'])
+    symlinkSync(join(ROOT, 'node_modules', name), join(modules, name));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function compile(): string[] {
-  const tsc = join(ROOT, 'node_modules', '.bin', 'tsc');
-  const { stdout, error } = spawnSync(tsc, ['-p', FOLDER, '--pretty', 'false'], { cwd: ROOT, encoding: 'utf8' });
-  if (error) throw error;
-  const diagnostics = stdout.split('\n').filter(line => line !== '' && !line.startsWith(' '));
-  return diagnostics.map(line => {
-    const [, name, row, code] = /^test\/types\/(.*)\((\d+),\d+\): error (TS\d+): /.exec(line) ?? [];
-    return name === undefined ? line : `${name}:${row} ${code}`;
+/** What the compiler says of a program, its libraries checked too. */
+function complaints(name: string, source: string, ...options: string[]): string {
+  writeFileSync(join(folder, name), source);
+  const strict = [
+    '--strict',
+    '--exactOptionalPropertyTypes',
+    '--noEmit',
+    '--target',
+    'es2022',
+    '--lib',
+    'es2023,esnext.disposable',
+  ];
+  const { stdout, status } = spawnSync(join(ROOT, 'node_modules', '.bin', 'tsc'), [...strict, ...options, name], {
+    cwd: folder,
+    encoding: 'utf8',
+    timeout: 60_000,
   });
+  return status === 0 ? '' : stdout;
 }
 
-test('what must compile does, and what must not is refused for the reason it gives', () => {
-  const refused = expected();
-  for (const name of files) expect(refused.some(line => line.startsWith(`${name}:`))).toBe(true);
-  expect(compile().sort()).toEqual(refused.sort());
+// Uses what the declarations take from Node's types: EventEmitter, Buffer, MessagePort, Socket, ArrayBufferView.
+const BODY = `
+  const socket = new Socket();
+  export const fd: number = detach(socket);
+  const handler: Handler = ready => { ready.post(ready.read(Buffer.alloc(8))); };
+  export async function main(): Promise<void> {
+    const service = await WaitService.start({ threads: 1, threadFile: new URL('file:///x') });
+    service.once('error', () => undefined).unref();
+    const events = new Events(1);
+    new Epoll().wait(events);
+    const address: SocketAddress = localAddress(listen({ port: undefined }));
+    const options: LoadOptions = { url: 'http://localhost/' };
+    const result: Promise<LoadResult> = load(options);
+    const pool: Events = events;
+    console.log(address.port, pool.capacity, (await result).latency.p99, handler, EPOLLIN);
+  }
+`;
+const MODULE = `
+  import { Socket } from 'node:net';
+  import { detach, Epoll, Events, EPOLLIN, WaitService } from 'epoll-pool';
+  import { load, type LoadOptions, type LoadResult } from 'epoll-pool/load';
+  import { listen, localAddress, type SocketAddress } from 'epoll-pool/sys';
+  import type { Handler } from 'epoll-pool/worker';
+  import run from 'epoll-pool/thread';
+  export { run };
+  ${BODY}
+`;
+const COMMON_JS = `
+  import { Socket } from 'node:net';
+  import { detach, Epoll, Events, EPOLLIN, WaitService } from 'epoll-pool';
+  import load_ = require('epoll-pool/load');
+  import sys = require('epoll-pool/sys');
+  import type { Handler } from 'epoll-pool/worker';
+  const { load } = load_;
+  const { listen, localAddress } = sys;
+  type LoadOptions = load_.LoadOptions;
+  type LoadResult = load_.LoadResult;
+  type SocketAddress = sys.SocketAddress;
+  ${BODY}
+`;
+
+describe.each(['node16', 'nodenext'])('module %s', module => {
+  test('an ES module, without types: ["node"]', { timeout: 60_000 }, () => {
+    expect(complaints(`${module}.mts`, MODULE, '--module', module)).toBe('');
+  });
+
+  test('CommonJS, without types: ["node"]', { timeout: 60_000 }, () => {
+    expect(complaints(`${module}.cts`, COMMON_JS, '--module', module)).toBe('');
+  });
+});
+
+test('for a bundler', { timeout: 60_000 }, () => {
+  const options = ['--module', 'esnext', '--moduleResolution', 'bundler'];
+  expect(complaints('bundled.ts', MODULE, ...options)).toBe('');
+});
+
+test('require() has at run time what its types say', () => {
+  const source = `
+    const names = ['', '/sys', '/load', '/worker', '/thread'].map(entry =>
+      Object.keys(require('epoll-pool' + entry)).filter(name => name !== '__esModule').sort());
+    console.log(JSON.stringify(names));
+  `;
+  const { stdout } = spawnSync(process.execPath, ['--no-warnings', '-e', source], { cwd: folder, encoding: 'utf8' });
+  const [main = [], sys = [], load = [], worker, thread]: string[][] = JSON.parse(stdout);
+  expect(main).toEqual(expect.arrayContaining(['EPOLLIN', 'Epoll', 'EpollError', 'Events', 'WaitService', 'detach']));
+  expect(sys).toContain('localAddress');
+  expect(load).toContain('load');
+  expect([worker, thread]).toEqual([[], ['default']]);
 });

@@ -21,26 +21,27 @@ export async function requestOnce(port) {
 }
 
 /**
- * @param {{port: number, connections: number, slowEvery?: number, warmup: number, ms: number, onStart?: () => void}} options
+ * @param {{port: number, connections: number, slowEvery?: number, slowConnections?: number, warmup: number, ms: number, onStart?: () => void}} options
  *   slowEvery: one request in so many, counted over all connections, is a slow one
+ *   slowConnections: so many connections send nothing but slow ones
  * @returns {Promise<{sent: number, received: number, rate: number, cheap: Float64Array}>} cheap: latencies of the others
  *   that were sent and answered in the measured time, sorted, in milliseconds
  */
-export async function drive({ port, connections, slowEvery = 0, warmup, ms, onStart }) {
+export async function drive({ port, connections, slowEvery = 0, slowConnections = 0, warmup, ms, onStart }) {
   let sent = 0;
   let received = 0;
   let measuring = false;
   let measured = 0;
   let ending = false;
   const cheap = [];
-  const open = Array.from({ length: connections }, async () => {
+  const open = Array.from({ length: connections }, async (_, index) => {
     const socket = connect({ port, host: '127.0.0.1', noDelay: true });
     await once(socket, 'connect');
     let bytes = 0;
     let from = 0;
     let slow = false;
     const send = () => {
-      slow = slowEvery > 0 && sent % slowEvery === 0;
+      slow = index < slowConnections || (slowEvery > 0 && sent % slowEvery === 0);
       sent++;
       from = measuring ? performance.now() : 0;
       socket.write(slow ? SLOW_REQUEST : REQUEST);

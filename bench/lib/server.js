@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url';
 import { digestOf, HEAD } from '../servers/answer.js';
 import { REQUEST, requestOnce } from './load.js';
 
-/** @param {string} name @param {number} hashes SHA-256 for each request */
-export async function startServer(name, hashes, threads) {
+/** @param {string} name @param {number} hashes SHA-256 for each request @param {string} [node] the Node that runs it */
+export async function startServer(name, hashes, threads, node = process.execPath) {
   const file = fileURLToPath(new URL(`../servers/${name}.js`, import.meta.url));
   const child = fork(file, [String(hashes), String(threads)], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     execArgv: [],
+    execPath: node,
   });
   child.once('exit', code => {
     if (!child.killed) throw new Error(`the server ended with ${code}`);

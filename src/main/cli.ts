@@ -57,9 +57,11 @@ async function main([name, ...argv]: string[]): Promise<number> {
   }
 }
 
-// The reader of a pipe may leave before all is written: no reason for a stack trace.
+// The reader of a pipe may leave before all is written, a disk may be full: no reason for a stack trace.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
-  process.exit(SIGPIPE_CODE);
+  if (error.code === 'EPIPE') process.exit(SIGPIPE_CODE);
+  process.stderr.write(`epoll-pool: the output could not be written: ${error.message}\n`);
+  process.exit(1);
 });
+process.stderr.on('error', () => {});
 process.exitCode = await main(process.argv.slice(2));

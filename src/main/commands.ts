@@ -16,6 +16,7 @@ export const COMMANDS: ReadonlyMap<string, CommandEntry> = new Map([
     { summary: 'show what concurrent epoll_wait does to real connections', load: () => import('./demo/command.js') },
   ],
   ['load', { summary: 'load-test an HTTP or TCP server', load: () => import('./load/command.js') }],
+  ['compare', { summary: 'lay results of load tests side by side', load: () => import('./load/compare-command.js') }],
   ['merge', { summary: 'make one result of several load tests', load: () => import('./load/merge-command.js') }],
   [
     'inspect',

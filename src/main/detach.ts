@@ -2,6 +2,7 @@
 import { Socket } from 'node:net';
 import { invalidState, invalidType } from '../shared/errors.js';
 import { dup, setNonblocking } from '../shared/kernel/sys.js';
+import { refuseOnDeno } from '../shared/runtime.js';
 
 /**
  * Takes a connected socket away from Node and returns its non-blocking fd, now the caller's to close. The socket object
@@ -10,9 +11,12 @@ import { dup, setNonblocking } from '../shared/kernel/sys.js';
  * For sockets that nothing was read from yet (net.Server's `pauseOnConnect`, or in the 'connection' listener) and with
  * nothing left to send.
  *
- * @throws TypeError ERR_INVALID_ARG_TYPE; Error ERR_INVALID_STATE, EpollError EMFILE: the socket is then as it was
+ * @throws TypeError ERR_INVALID_ARG_TYPE; Error ERR_INVALID_STATE, EpollError EMFILE: the socket is then as it was; Error
+ *   ERR_FEATURE_UNAVAILABLE_ON_PLATFORM on Deno
  */
 export function detach(socket: Socket): number {
+  if (!(socket instanceof Socket)) throw invalidType('socket', 'a net.Socket', socket);
+  refuseOnDeno("detach() needs Node; listen() and accept() of 'epoll-pool/sys' give fds of one's own");
   const fd = fdOf(socket);
   if (socket.bytesRead > 0 || socket.readableLength > 0) {
     throw refusal("data was read from it already; net.Server's pauseOnConnect keeps it unread");
@@ -60,12 +64,29 @@ function fdOf(socket: Socket): number {
   if (typeof fd !== 'number' || fd < 0 || Reflect.get(socket, 'encrypted') === true) {
     throw refusal('no plain socket of the kernel is behind it (TLS, for one)');
   }
+  if (isUnderTls(handle)) throw refusal('a TLSSocket lies upon it, which reads and writes what is on the way');
+  // Of a terminal, libuv has opened an fd of its own.
+  const standard = Reflect.get(socket, 'isTTY') === true ? 'a terminal' : standardStream(socket, fd);
+  if (standard !== undefined) {
+    throw refusal(`it is ${standard}, and no connection; dup(0) of 'epoll-pool/sys' gives the fd of standard input`);
+  }
   if (!socket.readable || !socket.writable) throw refusal('one of its sides has ended');
   const queued: unknown = Reflect.get(handle, 'writeQueueSize');
   if (socket.writableLength > 0 || (typeof queued === 'number' && queued > 0)) {
     throw refusal('not all that was written to it has been sent; wait for the callback of write()');
   }
   return fd;
+}
+
+/** A pipe that Node has opened in one direction; a server that inetd has started has its connection there. */
+function standardStream(socket: Socket, fd: number): string | undefined {
+  if (fd === 0 && !socket.writable) return 'standard input';
+  return (fd === 1 || fd === 2) && !socket.readable ? 'standard output' : undefined;
+}
+
+/** A TLSSocket takes a socket's handle into its own hands, and puts a getter over its `reading`: 20.19 to 26. */
+function isUnderTls(handle: object): boolean {
+  return Object.getOwnPropertyDescriptor(handle, 'reading')?.get !== undefined;
 }
 
 function refusal(why: string): Error {

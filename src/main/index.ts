@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** `epoll-pool`: what users import. */
 export type { EventInit, FdLike } from '../shared/arguments.js';
 export { Epoll } from '../shared/epoll/epoll.js';

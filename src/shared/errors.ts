@@ -3,6 +3,7 @@ import { constants } from 'node:os';
 import { getSystemErrorMap, inspect } from 'node:util';
 
 export const {
+  EACCES,
   EADDRNOTAVAIL,
   EAFNOSUPPORT,
   EAGAIN,
@@ -29,10 +30,14 @@ const LIMITS: Readonly<Record<string, string>> = {
   ENOMEM: 'the kernel had no memory for it: RLIMIT_AS, or the control group',
 };
 
+const BRAND = Symbol.for('epoll-pool.EpollError');
+
 /** A failed system call, shaped like Node's own system errors: `errno` is negative, `code` is `'EBADF'`. */
 export class EpollError extends Error {
   static {
     Object.defineProperty(EpollError.prototype, 'name', { value: 'EpollError', configurable: true, writable: true });
+    Object.defineProperty(EpollError.prototype, BRAND, { value: true });
+    Object.defineProperty(EpollError, Symbol.hasInstance, { value: hasInstance });
   }
   /** The symbolic name, as in errno(3). */
   readonly code: string;
@@ -58,6 +63,13 @@ export class EpollError extends Error {
     this.syscall = syscall;
     if (fd !== undefined) this.fd = fd;
   }
+}
+
+/** Also for those of another copy of the class: a handler that was bundled has one, beside the thread's own. */
+function hasInstance(this: unknown, value: unknown): boolean {
+  // A subclass has inherited it.
+  if (this !== EpollError) return Function.prototype[Symbol.hasInstance].call(this, value);
+  return typeof value === 'object' && value !== null && BRAND in value;
 }
 
 function nameOf(errno: number): string {
@@ -87,13 +99,24 @@ export function invalidState(message: string): CodedError {
   return coded(new Error(message), 'ERR_INVALID_STATE');
 }
 
-/** What this platform, or this build of Node, does not have. @param message default: not on Linux, or not on a processor that the package knows */
-export function unavailable(message?: string): CodedError {
-  const here = `${process.platform}-${process.arch}`;
-  return coded(
-    new Error(message ?? `epoll-pool needs Linux on x64 or arm64; this is ${here}`),
-    'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM',
-  );
+/** What this platform, or this runtime, does not have: Error, ERR_FEATURE_UNAVAILABLE_ON_PLATFORM. */
+export function unavailable(message: string): CodedError {
+  return coded(new Error(message), 'ERR_FEATURE_UNAVAILABLE_ON_PLATFORM');
+}
+
+/** koffi, or its native part, is not there or cannot be loaded: Error, ERR_KOFFI_UNAVAILABLE, with the cause. */
+export function koffiUnavailable(cause: unknown): CodedError {
+  const native = `@koromix/koffi-${process.platform}-${process.arch}`;
+  const message =
+    `epoll-pool makes its system calls by the package koffi, which could not be loaded: ${firstLine(cause)}. ` +
+    `Its native part is the package ${native}, which npm installs unless it is told --omit=optional; ` +
+    'a bundle leaves koffi out ("external") and has it installed beside it; --permission needs --allow-addons';
+  return coded(new Error(message, { cause }), 'ERR_KOFFI_UNAVAILABLE');
+}
+
+function firstLine(error: unknown): string {
+  const [line = ''] = String(error instanceof Error ? error.message : error).split('\n');
+  return line;
 }
 
 /** What Node's own APIs reject with when their signal is aborted. */

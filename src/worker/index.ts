@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** `epoll-pool/worker`: what modules that run in the pool's threads import, and the types of what they export. */
 export type { EventInit, FdLike } from '../shared/arguments.js';
 export type { Connection } from './server/connection.js';

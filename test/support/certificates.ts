@@ -15,7 +15,7 @@ export interface Identity {
 
 export interface CertificateOptions {
   readonly kind?: KeyKind;
-  /** Subject, CN. */
+  /** Subject, CN; default: localhost, or a name of its own for an authority. */
   readonly name?: string;
   /** DNS names and IPv4 or IPv6 addresses that it holds for; default: localhost, 127.0.0.1, ::1. */
   readonly hosts?: readonly string[];
@@ -35,7 +35,12 @@ const DAY = 86_400_000;
 
 export function certificate(options: CertificateOptions = {}): Identity {
   const { publicKey, privateKey } = keys(options.kind ?? 'ec');
-  const name = sequence(tlv(0x31, sequence(oid('2.5.4.3'), tlv(0x0c, Buffer.from(options.name ?? 'localhost')))));
+  const name = sequence(
+    tlv(
+      0x31,
+      sequence(oid('2.5.4.3'), tlv(0x0c, Buffer.from(options.name ?? (options.ca ? 'test authority' : 'localhost')))),
+    ),
+  );
   const issuer = options.issuer ?? { privateKey, name };
   const now = Date.now();
   const [from, to] = options.expired ? [now - 2 * DAY, now - DAY] : [now - DAY, now + DAY];

@@ -30,6 +30,16 @@ export function startCli(args: readonly string[], limit = 60_000): { child: Chil
   return follow(process.execPath, [PATH, ...args], {}, limit);
 }
 
+/** The same, in a process that may have so many files open. */
+export function cliWithFiles(files: number, args: readonly string[]): Promise<CliResult> {
+  return cliInShell(`ulimit -n ${files}; exec "$@"`, args);
+}
+
+/** @param script in which "$@" is the command */
+export function cliInShell(script: string, args: readonly string[]): Promise<CliResult> {
+  return follow('sh', ['-c', script, 'sh', process.execPath, PATH, ...args], {}, 60_000).result;
+}
+
 /** The same on a terminal, of which `stdout` is all that came. */
 export function cliOnTerminal(args: readonly string[], env: NodeJS.ProcessEnv, columns = 0): Promise<CliResult> {
   const line = [process.execPath, PATH, ...args].map(word => `'${word}'`).join(' ');

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { text } from 'node:stream/consumers';
 import { pathToFileURL } from 'node:url';
 import { ROOT } from './run.ts';
+import { type Refusal, underFilter } from './seccomp.ts';
 
 export interface Limits {
   /** RLIMIT_NOFILE, soft and hard; 'most': as many as the machine lets. */
@@ -12,6 +13,10 @@ export interface Limits {
   readonly tasks?: number;
   /** A user id, who has no privileges; only for root to give. */
   readonly uid?: number;
+  /** System calls that a seccomp filter refuses; needs what `noSeccomp` tells of. */
+  readonly refuse?: readonly Refusal[];
+  /** Options of Node's. */
+  readonly node?: readonly string[];
 }
 
 export interface Outcome {
@@ -60,8 +65,10 @@ export async function runLimited(
   const raise = fds === 'most' ? 'for n in 1048576 200000 110000; do ulimit -n $n 2>/dev/null && break; done; ' : '';
   const tasks =
     limits.tasks === undefined ? 'true' : `{ ulimit -u ${limits.tasks} 2>&- || ulimit -p ${limits.tasks}; }`;
-  const script = `${raise}${limit} && ${tasks}; exec "$0" --expose-gc --input-type=module -e "$1"`;
-  const child = spawn('sh', ['-c', script, process.execPath, PRELUDE + source], {
+  const script = `${raise}${limit} && ${tasks}; exec "$@"`;
+  const node = [process.execPath, ...(limits.node ?? []), '--expose-gc', '--input-type=module', '-e', PRELUDE + source];
+  const command = limits.refuse === undefined ? node : underFilter(limits.refuse, node);
+  const child = spawn('sh', ['-c', script, 'sh', ...command], {
     cwd: ROOT,
     stdio: ['ignore', 'pipe', 'pipe'],
     timeout: milliseconds,

@@ -9,9 +9,11 @@ export interface FakeOptions {
   readonly tls?: Connection['tls'];
 }
 
+let last = 0;
+
 /** Notes what is sent. */
 export class FakeConnection implements Connection {
-  readonly id = 7;
+  readonly id = ++last;
   open = true;
   readonly remoteAddress = '127.0.0.1';
   readonly remotePort = 50_000;

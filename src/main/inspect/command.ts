@@ -11,6 +11,7 @@ import {
   inspectProcess,
   isForbidden,
   isGone,
+  obstacleIn,
   type ProcessEpolls,
   type Watched,
 } from './process.js';
@@ -85,6 +86,8 @@ function parsePid(positionals: readonly string[]): number | undefined {
 
 function reason(error: unknown, pid: number | undefined, root: string): string {
   if (process.platform !== 'linux' && root === '/proc') return `epoll is Linux's own; this is ${process.platform}`;
+  const obstacle = obstacleIn(root);
+  if (obstacle !== undefined) return obstacle;
   if (pid !== undefined && isGone(error)) return `there is no process ${pid}`;
   if (pid !== undefined && isForbidden(error)) {
     const owner = ownerOf(join(root, String(pid)));

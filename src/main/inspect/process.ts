@@ -76,10 +76,12 @@ export function inspectProcess(pid: number, root = '/proc'): ProcessEpolls {
 /**
  * Every process with epoll instances, by pid, and how many processes could not be looked into.
  *
- * @throws what reading `root` says
+ * @throws Error when proc(5) is missing or forbidden
  */
 export function inspectAll(root = '/proc'): { processes: ProcessEpolls[]; hidden: number } {
-  const pids = readdirSync(root).filter(name => /^\d+$/.test(name));
+  const obstacle = obstacleIn(root);
+  if (obstacle !== undefined) throw new Error(obstacle);
+  const pids = readdirSync(root).filter(isPid);
   const processes: ProcessEpolls[] = [];
   let hidden = 0;
   for (const pid of pids.map(Number).sort((a, b) => a - b)) {
@@ -91,6 +93,22 @@ export function inspectAll(root = '/proc'): { processes: ProcessEpolls[]; hidden
     }
   }
   return { processes, hidden };
+}
+
+/** Why nothing can be seen there; undefined: it can. (Where proc(5) is mounted, there is at least this process.) */
+export function obstacleIn(root: string): string | undefined {
+  try {
+    return readdirSync(root).some(isPid) ? undefined : `${root} is missing: proc(5) is not mounted there`;
+  } catch (error) {
+    if (isGone(error)) return `${root} is missing: proc(5) is not mounted there`;
+    if (!hasCode(error, 'ERR_ACCESS_DENIED'))
+      return `${root} cannot be read: ${error instanceof Error ? error.message : error}`;
+    return `${root} is forbidden by Node's --permission: add --allow-fs-read=${root}`;
+  }
+}
+
+function isPid(name: string): boolean {
+  return /^\d+$/.test(name);
 }
 
 /** No permission to look into it. */

@@ -2,6 +2,7 @@
 import { ProgressLine } from '../progress-line.js';
 import { INTERRUPTED, UsageError } from '../usage.js';
 import { asTyped, LOAD_USAGE, type LoadCommand, parseLoadCommand } from './command-line.js';
+import { exitCode } from './conditions.js';
 import { number, time } from './format.js';
 import { load } from './index.js';
 import { planLoad } from './options.js';
@@ -18,10 +19,11 @@ export async function run(argv: string[]): Promise<number> {
     process.stdout.write(LOAD_USAGE);
     return 0;
   }
-  const { options, json, report } = command;
-  if (report !== undefined) checkWritable(report);
+  const { options, output } = command;
+  checkWritable(output);
   const progress = new ProgressLine(process.stderr);
   const controller = new AbortController();
+  let begun = false;
   const interrupt = (): void => {
     // The second time, whoever asks does not want to wait.
     if (controller.signal.aborted) process.exit(INTERRUPTED);
@@ -33,16 +35,18 @@ export async function run(argv: string[]): Promise<number> {
     const result = await load({
       ...options,
       signal: controller.signal,
-      onProgress: now => progress.show(label(now), Math.floor(now.fraction * WHOLE), WHOLE),
+      onProgress: now => {
+        begun = true;
+        progress.show(label(now), Math.floor(now.fraction * WHOLE), WHOLE);
+      },
     });
     progress.clear();
-    printResult(result, { json, ...(report === undefined ? {} : { report }) });
-    // Nothing answered is no success, whatever else there was to count.
-    const isEmpty = result.responses === 0 && !result.interrupted;
-    return result.errorCount > 0 || isEmpty ? 1 : 0;
+    printResult(result, output);
+    return exitCode(result);
   } catch (error) {
     progress.clear();
-    throw asUsage(error);
+    // What a script throws later may have the code of a wrong option.
+    throw begun ? error : asUsage(error);
   } finally {
     process.off('SIGINT', interrupt);
     process.off('SIGTERM', interrupt);
@@ -63,9 +67,10 @@ function checked(argv: string[]): LoadCommand | undefined {
 /** What is wrong with an option is wrong usage; so is a file that cannot be read. */
 function asUsage(error: unknown): unknown {
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
-  const usage = /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ENOENT$|EACCES$|EISDIR$)/;
+  const usage =
+    /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ERR_OSSL_|ERR_TLS_|ERR_CRYPTO_|ENOENT$|EACCES$|EISDIR$)/;
   return error instanceof Error && usage.test(String(code))
-    ? new UsageError(error.message.replace(/^\w+(?= must be )/, asTyped))
+    ? new UsageError(error.message.replace(/^[\w.[\]]+(?= must be )/, asTyped))
     : error;
 }
 

@@ -1,24 +1,43 @@
-/** Makes connections with node:net, a limited number at a time, and takes them away from it. */
-import { connect, type NetConnectOpts, type Socket } from 'node:net';
+/** Makes connections for the main thread, a limited number at a time: the first by name, the others to the address it has found. */
+import { connect as connectByName, type NetConnectOpts, type Socket } from 'node:net';
+import { Epoll } from '../../shared/epoll/epoll.js';
+import { Events } from '../../shared/epoll/events.js';
+import { EPOLLONESHOT, EPOLLOUT } from '../../shared/epoll/flags.js';
+import { close, connect, socketError } from '../../shared/kernel/sys.js';
+import type { Target } from '../../shared/load/target.js';
 import { detach } from '../detach.js';
-import { OPENING } from './limits.js';
-import type { Target } from './target.js';
+
+interface Pending {
+  readonly resolve: (fd: number) => void;
+  readonly reject: (error: unknown) => void;
+  readonly timer: NodeJS.Timeout;
+}
 
 export class Connector {
   readonly #target: Target;
   readonly #timeout: number;
+  readonly #most: number;
+  readonly #found: (address: string) => void;
   readonly #waiting: Array<() => void> = [];
   readonly #sockets = new Set<Socket>();
+  readonly #epoll = new Epoll();
+  readonly #pending = new Map<number, Pending>();
   #opening = 0;
   #tried = false;
   #closed = false;
+  #watching = false;
   /** What the name turned out to be: asked once, not by each connection. */
-  #address: { readonly host: string; readonly family: number } | undefined;
+  #address: string | undefined;
 
-  /** @param timeout longest wait for a connection, in milliseconds */
-  constructor(target: Target, timeout: number) {
+  /**
+   * @param timeout longest wait for a connection, in milliseconds @param most at a time
+   * @param found told once what the name turned out to be
+   */
+  constructor(target: Target, timeout: number, most: number, found: (address: string) => void) {
     this.#target = target;
     this.#timeout = timeout;
+    this.#most = most;
+    this.#found = found;
   }
 
   /** The fd of a connection, non-blocking. @throws (rejects) Error with a code: ECONNREFUSED, ENOTFOUND, ETIMEDOUT … */
@@ -29,7 +48,10 @@ export class Connector {
     });
     try {
       if (this.#closed) throw failure('ECANCELED');
-      return await this.#connect();
+      const { socketPath, port } = this.#target;
+      if (socketPath !== undefined) return await this.#connect({ path: socketPath });
+      if (this.#address !== undefined) return await this.#connect({ host: this.#address, port });
+      return await this.#connectByName();
     } finally {
       this.#tried = true;
       this.#opening--;
@@ -39,7 +61,7 @@ export class Connector {
 
   /** The first goes alone: the others need not ask for the name again. */
   #admit(): void {
-    const most = this.#closed ? Number.POSITIVE_INFINITY : this.#tried ? OPENING : 1;
+    const most = this.#closed ? Number.POSITIVE_INFINITY : this.#tried ? this.#most : 1;
     while (this.#opening < most) {
       const go = this.#waiting.shift();
       if (go === undefined) return;
@@ -48,18 +70,24 @@ export class Connector {
     }
   }
 
-  #connect(): Promise<number> {
+  /** A name may have several addresses, of which not every one answers: Node tries them in turn. */
+  #connectByName(): Promise<number> {
     return new Promise((resolve, reject) => {
-      const socket = connect(this.#where());
+      const { host, port } = this.#target;
+      const options: NetConnectOpts = { host, port, noDelay: true };
+      const socket = connectByName(options);
       this.#sockets.add(socket);
       const timer = setTimeout(() => socket.destroy(failure('ETIMEDOUT')), this.#timeout);
       // What the server says first is for the threads to read.
       socket.pause();
       socket.once('connect', () => {
-        const { remoteAddress: host, remoteFamily: family } = socket;
+        const { remoteAddress } = socket;
         try {
           const fd = detach(socket);
-          if (host !== undefined) this.#address ??= { host, family: family === 'IPv6' ? 6 : 4 };
+          if (remoteAddress !== undefined && this.#address === undefined) {
+            this.#address = remoteAddress;
+            this.#found(remoteAddress);
+          }
           resolve(fd);
         } catch (error) {
           socket.destroy();
@@ -75,17 +103,61 @@ export class Connector {
     });
   }
 
-  #where(): NetConnectOpts {
-    const { socketPath, host, port } = this.#target;
-    if (socketPath !== undefined) return { path: socketPath };
-    return { port, noDelay: true, host, ...this.#address };
+  #connect(to: { host: string; port: number } | { path: string }): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const fd = connect(to);
+      const timer = setTimeout(() => this.#settle(fd, failure('ETIMEDOUT')), this.#timeout);
+      this.#pending.set(fd, { resolve, reject, timer });
+      this.#epoll.register(fd, { events: EPOLLOUT | EPOLLONESHOT });
+      if (!this.#watching) this.#watch().catch(error => this.#fail(error));
+    });
+  }
+
+  async #watch(): Promise<void> {
+    this.#watching = true;
+    const events = new Events(64);
+    while (this.#pending.size > 0) {
+      const n = await this.#epoll.waitAsync(events, this.#timeout);
+      for (let i = 0; i < n; i++) {
+        const fd = Number(events.dataAt(i));
+        try {
+          socketError(fd);
+          this.#settle(fd, undefined);
+        } catch (error) {
+          this.#settle(fd, error);
+        }
+      }
+    }
+    this.#watching = false;
+  }
+
+  #settle(fd: number, error: unknown): void {
+    const pending = this.#pending.get(fd);
+    if (pending === undefined) return;
+    this.#pending.delete(fd);
+    clearTimeout(pending.timer);
+    this.#epoll.unregister(fd);
+    if (error === undefined) {
+      pending.resolve(fd);
+    } else {
+      close(fd);
+      pending.reject(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#watching = false;
+    for (const fd of [...this.#pending.keys()]) this.#settle(fd, error);
   }
 
   /** Ends what is being opened. */
   close(): void {
+    if (this.#closed) return;
     this.#closed = true;
     for (const socket of this.#sockets) socket.destroy(failure('ECANCELED'));
+    for (const fd of [...this.#pending.keys()]) this.#settle(fd, failure('ECANCELED'));
     this.#admit();
+    this.#epoll.close();
   }
 }
 

@@ -1,5 +1,9 @@
-/** The connections of a load test: opened, registered, given up when they are overdue, closed and opened again. */
+/**
+ * The connections of a load test, as far as they are the main thread's: opened at first, registered, given up when they
+ * are overdue, and opened again after failures. What ends in good order the threads open again themselves.
+ */
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../shared/epoll/flags.js';
 import { EpollError } from '../../shared/errors.js';
 import { close } from '../../shared/kernel/sys.js';
@@ -7,67 +11,82 @@ import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
 import { release, seize } from '../../shared/load/owner.js';
+import { UNEXPECTED_BYTES } from '../../shared/load/problems.js';
 import { Schedule } from '../../shared/load/schedule.js';
-import { writeOff } from '../../shared/load/write-off.js';
+import { freeSession } from '../../shared/tls/session.js';
 import type { WaitService } from '../service/service.js';
 import { type Connector, codeOf } from './connector.js';
-import { OPENING } from './limits.js';
+import type { ErrorKind } from './result.js';
 import type { Tally } from './tally.js';
 
 const EVENTS = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
-/** Between attempts that fail: doubled each time. */
+/** Between attempts that fail: doubled each time, up to the longest, which is short once the server has answered anything. */
 const SHORTEST_PAUSE = 10;
 const LONGEST_PAUSE = 1000;
+const LONGEST_AFTER_ANSWERS = 100;
 /** Longest wait for a thread to leave a connection that is to be closed; longer, and the thread is dead. */
 const PATIENCE = 1000;
+/** How long a thread waits for the server's end of a connection that it has ended. */
+const LEAVE = 50;
+/** How often it is looked whether TLS has been agreed on. */
+const LOOK = 2;
 
 interface Connection {
   readonly id: number;
   readonly at: number;
-  fd: number;
-  epoch: number;
+  /** The main thread is about to close it. */
   closing: boolean;
   /** Attempts in a row, and connections in a row that answered nothing. */
   failures: number;
+  /** How often it was handed back to the main thread. */
+  returns: number;
 }
 
 export class Fleet {
-  /** How many are open. */
+  /** How many are open, as of the last look. */
   open = 0;
-  /** Since when none is, by clock(). */
-  noneSince = clock();
+  /** When the main thread last opened one, and how many attempts have failed since. */
+  lastOpened = clock();
+  failedSince = 0;
+  /** Pauses that were made because nothing had ever been answered. */
+  pauses = 0;
   readonly #all: readonly Connection[];
   readonly #board: B.Assignment;
+  readonly #records: Float64Array;
   readonly #service: WaitService;
   readonly #connector: Connector;
   readonly #tally: Tally;
   readonly #timeout: number;
+  readonly #opening: number;
   readonly #schedule: Schedule | undefined;
-  readonly #pauses = new Set<NodeJS.Timeout>();
+  readonly #timers = new Set<NodeJS.Timeout>();
   #started = false;
   #ended = false;
 
+  /** @param opening how many are opened at a time */
   constructor(
     board: B.Assignment,
     connections: number,
     timeout: number,
+    opening: number,
     service: WaitService,
     connector: Connector,
     tally: Tally,
   ) {
     this.#board = board;
+    this.#records = board.records;
     this.#service = service;
     this.#connector = connector;
     this.#tally = tally;
     this.#timeout = timeout;
+    this.#opening = opening;
     this.#schedule = board.schedule && new Schedule(board.schedule);
     this.#all = Array.from({ length: connections }, (_, id) => ({
       id,
       at: id * board.stride,
-      fd: -1,
-      epoch: 0,
       closing: false,
       failures: 0,
+      returns: 0,
     }));
   }
 
@@ -77,141 +96,233 @@ export class Fleet {
     // As many at a time as the connector makes: ten thousand that wait for it take more memory than all the connections.
     const lane = async (): Promise<void> => {
       for (let connection = this.#all[next++]; connection !== undefined; connection = this.#all[next++]) {
-        if (!(await this.#attempt(connection))) this.#retry(connection);
+        if (!(await this.#attempt(connection))) this.#retry(connection, true);
       }
     };
-    await Promise.all(Array.from({ length: Math.min(OPENING, this.#all.length) }, lane));
+    await Promise.all(Array.from({ length: Math.min(this.#opening, this.#all.length) }, lane));
   }
 
   /** Hands all that are open to the threads; resolves once they have them. */
   async start(): Promise<void> {
     this.#started = true;
-    const open = this.#all.filter(({ fd }) => fd >= 0);
-    await Promise.all(open.map(connection => this.#register(connection)));
+    const open = this.#all.filter(({ at }) => (this.#records[at + B.FD] ?? -1) >= 0);
+    if (this.#board.tls === undefined) {
+      await Promise.all(open.map(connection => this.#register(connection)));
+    } else if (this.#board.schedule === undefined) {
+      // They are with the threads already, and one more event sets them going.
+      await Promise.all(open.map(connection => this.#nudge(connection)));
+    }
   }
 
   async #attempt(connection: Connection): Promise<boolean> {
+    const records = this.#records;
+    const { at } = connection;
     try {
       const fd = await this.#connector.open();
       if (this.#ended) {
         close(fd);
         return true;
       }
-      const { records } = this.#board;
-      connection.fd = fd;
-      connection.epoch++;
-      records[connection.at + B.FD] = fd;
-      records[connection.at + B.EPOCH] = connection.epoch;
-      records[connection.at + B.DOOMED] = 0;
-      records[connection.at + B.SERVED] = 0;
-      records[connection.at + B.STATE] = B.OPEN;
-      this.open++;
-      if (this.#started) void this.#register(connection);
+      records[at + B.FD] = fd;
+      records[at + B.DOOMED] = 0;
+      records[at + B.SERVED] = 0;
+      records[at + B.EARLY] = this.#started ? 0 : 1;
+      records[at + B.SINCE] = clock();
+      if (this.#board.tls === undefined) {
+        records[at + B.STATE] = B.OPEN;
+        this.open++;
+        this.lastOpened = clock();
+        this.failedSince = 0;
+        if (this.#started) void this.#register(connection);
+      } else {
+        // The threads agree on TLS, before the test begins; what goes wrong they tell.
+        records[at + B.STATE] = B.CONNECTING;
+        await this.#register(connection);
+        await this.#agreed(connection);
+      }
       return true;
     } catch (error) {
-      if (!this.#ended) this.#refused(codeOf(error));
-      return this.#ended;
+      if (this.#ended) return true;
+      this.failedSince++;
+      const lost = this.#abandon(connection);
+      if (lost > 0) this.#fail('connect', `connect ${codeOf(error)}`, lost, this.#counted);
+      else this.#refused('connect', `connect ${codeOf(error)}`);
+      return false;
     }
   }
 
-  #refused(code: string): void {
-    const now = clock();
-    const { times } = this.#board;
-    if (this.#started && now < (times[B.COUNT_FROM] ?? 0)) return;
-    // It stands for the request that could not be sent: a number of requests comes to an end all the same.
-    if (!B.takeRequest(this.#board)) return;
-    this.#tally.refused++;
-    this.#tally.fail('connect', `connect ${code}`, 0, 1, now);
+  /** Resolves once a thread has agreed on TLS with the server, or has failed to. */
+  async #agreed(connection: Connection): Promise<void> {
+    const isOpen = () => this.#records[connection.at + B.STATE] === B.OPEN;
+    const { returns } = connection;
+    while (!this.#ended && !isOpen() && connection.returns === returns) await sleep(LOOK);
+    if (!isOpen()) return;
+    this.open++;
+    this.lastOpened = clock();
+    this.failedSince = 0;
   }
 
-  /** Tries again after a pause, until it succeeds or there is no need any more. */
-  #retry(connection: Connection): void {
-    const pause = connection.failures === 0 ? 0 : SHORTEST_PAUSE * 2 ** Math.min(connection.failures - 1, 10);
-    connection.failures++;
+  #counted = 0;
+
+  /** The requests under way will not be answered. @returns how many; `#counted` of these are counted ones */
+  #abandon({ at }: Connection): number {
+    const records = this.#records;
+    const lost = records[at + B.UNDER_WAY] ?? 0;
+    this.#counted = B.countedOf(this.#board, at, lost);
+    for (const word of [B.UNDER_WAY, B.UNWRITTEN, B.WRITTEN, B.RETRIED, B.LAST_BEGUN]) records[at + word] = 0;
+    return lost;
+  }
+
+  /** A failure that stands for the request that could not be sent: a number of requests comes to an end all the same. */
+  #refused(kind: 'connect' | 'reset', detail: string): void {
+    const now = clock();
+    if (this.#started && now < (this.#board.times[B.COUNT_FROM] ?? 0)) return;
+    if (!B.takeRequest(this.#board)) return;
+    this.#tally.refused++;
+    this.#fail(kind, detail, 0, 1);
+  }
+
+  #fail(kind: ErrorKind, detail: string, lost: number, counted: number): void {
+    const now = clock();
+    B.fault(this.#board, counted, now);
+    this.#tally.fail(kind, detail, lost, counted, now);
+  }
+
+  /** Opens it, after a pause if it has failed before, until it succeeds or there is no need any more. */
+  #retry(connection: Connection, failed: boolean): void {
     const again = async (): Promise<void> => {
-      if (this.#isNeeded(connection) && !(await this.#attempt(connection))) this.#retry(connection);
+      if (this.#isNeeded(connection)) {
+        if (!(await this.#attempt(connection))) this.#retry(connection, true);
+      } else if (!this.#ended) {
+        Atomics.store(this.#board.gates, connection.id, B.ANY_THREAD);
+      }
     };
+    const pause = failed ? this.#pauseOf(connection) : 0;
     if (pause === 0) {
       void again();
       return;
     }
-    const timer = setTimeout(
-      () => {
-        this.#pauses.delete(timer);
-        void again();
-      },
-      Math.min(pause, LONGEST_PAUSE),
-    );
-    this.#pauses.add(timer);
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      void again();
+    }, pause);
+    this.#timers.add(timer);
+  }
+
+  #pauseOf(connection: Connection): number {
+    const failures = connection.failures++;
+    if (failures === 0) return 0;
+    const answered = Atomics.load(this.#board.answered, 0) === 1;
+    if (!answered && this.#started) this.pauses++;
+    const longest = answered ? LONGEST_AFTER_ANSWERS : Math.min(LONGEST_PAUSE, this.#timeout);
+    return Math.min(SHORTEST_PAUSE * 2 ** Math.min(failures - 1, 10), longest);
   }
 
   #isNeeded({ at }: Connection): boolean {
     if (this.#ended) return false;
-    const { records, times } = this.#board;
-    if ((records[at + B.UNDER_WAY] ?? 0) > 0) return true;
+    if ((this.#records[at + B.UNDER_WAY] ?? 0) > 0) return true;
     if (B.isSpent(this.#board)) return false;
+    const { times } = this.#board;
     const now = clock();
     return now < (times[B.END] ?? 0) || (now < (times[B.DEADLINE] ?? 0) && (this.#schedule?.left ?? 0) > 0);
   }
 
-  async #register({ fd, id }: Connection): Promise<void> {
+  async #nudge({ id, at }: Connection): Promise<void> {
+    const fd = this.#records[at + B.FD] ?? -1;
     try {
+      await this.#service.modify(fd, { events: EVENTS, data: id + B.FIRST_DATA });
+    } catch (error) {
+      // It has ended meanwhile; a thread or parted() sees to it.
+      if (!(error instanceof EpollError)) throw error;
+    }
+  }
+
+  async #register({ id, at }: Connection): Promise<void> {
+    const fd = this.#records[at + B.FD] ?? -1;
+    try {
+      Atomics.store(this.#board.gates, id, B.ANY_THREAD);
       await this.#service.register(fd, { events: EVENTS, data: id + B.FIRST_DATA });
     } catch (error) {
       this.#service.emit('error', error);
     }
   }
 
-  /** A handler has done with its connection. */
-  parted({ id, epoch, kind, detail, lost, counted }: B.Parting): void {
-    const now = clock();
-    // Bytes that nobody asked for are an error too.
-    const alone = lost === 0 && now >= (this.#board.times[B.COUNT_FROM] ?? 0) ? 1 : 0;
-    if (kind !== '') this.#tally.fail(kind, detail, lost, lost === 0 ? alone : counted, now);
+  /** What a handler has posted of its connection. */
+  parted({ id, kind, detail, lost, counted, stands, todo }: B.Parting): void {
+    if (kind === 'connect') this.failedSince++;
+    if (kind === 'note') return;
+    if (stands && (kind === 'connect' || kind === 'reset')) this.#refused(kind, detail);
+    else if (kind !== '') this.#tally.fail(kind, detail, lost, counted, clock());
     const connection = this.#all[id];
-    if (connection === undefined || connection.epoch !== epoch || connection.closing) return;
-    if (kind === '') this.#unused(connection, now);
-    void this.#replace(connection);
+    if (connection === undefined || todo === B.NOTHING) return;
+    connection.returns++;
+    const failed = kind !== '' || todo === B.TO_OPEN;
+    if (todo === B.TO_OPEN) this.#retry(connection, failed);
+    else void this.#replace(connection, failed);
   }
 
-  /** A closed loop sends at once: a connection that ends without a request was closed in its face, and that is an error. */
-  #unused({ at }: Connection, now: number): void {
-    const { records, times, schedule } = this.#board;
-    if (schedule !== undefined || records[at + B.SERVED] === 1 || (records[at + B.UNDER_WAY] ?? 0) > 0) return;
-    if (now < (times[B.COUNT_FROM] ?? 0) || now >= (times[B.END] ?? 0) || !B.takeRequest(this.#board)) return;
-    this.#tally.refused++;
-    this.#tally.fail('reset', 'reset before a request', 0, 1, now);
-  }
-
-  /** Gives up what has waited too long. */
+  /** Counts what is open, and gives up what has waited too long. */
   scan(now: number): void {
+    const records = this.#records;
+    let open = 0;
     for (const connection of this.#all) {
+      const { id, at } = connection;
+      const state = records[at + B.STATE];
+      if (state === B.OPEN || state === B.LEAVING) open++;
       if (connection.closing || !this.#isOverdue(connection, now)) continue;
-      if (connection.fd < 0) this.#giveUp(connection);
-      else void this.#expire(connection);
+      if (state === B.CLOSED) {
+        // It is being opened, or about to be.
+        if (Atomics.load(this.#board.gates, id) === B.MAIN_THREAD) this.#giveUp(connection);
+      } else if (Atomics.compareExchange(this.#board.gates, id, B.ANY_THREAD, B.MAIN_THREAD) === B.ANY_THREAD) {
+        void this.#expire(connection);
+      }
     }
+    this.open = open;
   }
 
   #isOverdue({ at }: Connection, now: number): boolean {
-    const { records } = this.#board;
-    if (records[at + B.UNDER_WAY] === 0) return false;
-    const begun = records[at + B.RING + 2 * (records[at + B.OLDEST] ?? 0) + 1] ?? now;
+    const records = this.#records;
+    const state = records[at + B.STATE];
+    if (state === B.LEAVING) return now - (records[at + B.SINCE] ?? now) > LEAVE;
+    if ((state === B.CONNECTING || state === B.SHAKING) && now - (records[at + B.SINCE] ?? now) > this.#timeout)
+      return true;
+    if (records[at + B.UNDER_WAY] === 0)
+      return this.#isBabbling(at) && now - (records[at + B.SINCE] ?? now) > this.#timeout;
+    const begun = records[at + B.RING + B.ENTRY * (records[at + B.OLDEST] ?? 0) + B.BEGUN_AT] ?? now;
     return now - begun > this.#timeout;
   }
 
+  /** The server has begun an answer that nobody asked for, and does not end it. */
+  #isBabbling(at: number): boolean {
+    const { records, schedule, protocol } = this.#board;
+    const isIdle = schedule !== undefined && records[at + B.UNDER_WAY] === 0;
+    return isIdle && protocol === 'http' && ResponseFramer.partial(records, at + B.FRAMING);
+  }
+
   async #expire(connection: Connection): Promise<void> {
-    const { records } = this.#board;
+    const records = this.#records;
+    const { id, at } = connection;
     connection.closing = true;
-    records[connection.at + B.DOOMED] = 1;
+    records[at + B.DOOMED] = 1;
     await this.#isolate(connection);
+    const state = records[at + B.STATE];
+    if (state === B.LEAVING) {
+      this.#closeAlone(connection);
+      return this.#retry(connection, false);
+    }
     if (this.#isOverdue(connection, clock())) {
-      this.#giveUp(connection);
-    } else if (records[connection.at + B.STATE] === B.OPEN) {
+      this.failedSince += state === B.CONNECTING || state === B.SHAKING ? 1 : 0;
+      if (state === B.OPEN && this.#isBabbling(at)) this.#fail('protocol', `protocol ${UNEXPECTED_BYTES}`, 0, 1);
+      else if (records[at + B.UNDER_WAY] === 0) this.#refused('connect', 'connect ETIMEDOUT');
+      else this.#giveUp(connection);
+    } else if (state === B.OPEN || state === B.CONNECTING || state === B.SHAKING) {
       // Its answer came at the last moment.
-      records[connection.at + B.DOOMED] = 0;
+      records[at + B.DOOMED] = 0;
       connection.closing = false;
       this.#letGo(connection);
-      if (!this.#ended) void this.#register(connection);
+      if (this.#ended) return;
+      Atomics.store(this.#board.gates, id, B.MAIN_THREAD);
+      void this.#register(connection);
       return;
     }
     this.#closeAlone(connection);
@@ -219,28 +330,30 @@ export class Fleet {
   }
 
   /** Nobody else is at the connection. */
-  #giveUp({ at }: Connection): void {
-    const { lost, counted } = writeOff(this.#board, at);
-    this.#board.records[at + B.WRITTEN] = 0;
-    this.#tally.fail('timeout', 'timeout', lost, counted, clock());
+  #giveUp(connection: Connection): void {
+    this.#tally.timedOut(connection.at, clock());
+    const lost = this.#abandon(connection);
+    this.#fail('timeout', 'timeout', lost, this.#counted);
   }
 
-  async #replace(connection: Connection): Promise<void> {
+  async #replace(connection: Connection, failed: boolean): Promise<void> {
     connection.closing = true;
     await this.#isolate(connection);
     this.#closeAlone(connection);
-    this.#reopen(connection);
+    if (failed) this.#reopen(connection);
+    else this.#retry(connection, false);
   }
 
   #reopen(connection: Connection): void {
-    if (this.#board.records[connection.at + B.SERVED] === 1) connection.failures = 0;
-    this.#retry(connection);
+    if (this.#records[connection.at + B.SERVED] === 1) connection.failures = 0;
+    // A connection could be opened: what came after it is for pauses only while nothing was ever answered.
+    this.#retry(connection, Atomics.load(this.#board.answered, 0) === 0);
   }
 
   /** Once it resolves, no thread is at the connection, and none will be. */
-  async #isolate({ fd, id }: Connection): Promise<void> {
+  async #isolate({ id, at }: Connection): Promise<void> {
     try {
-      await this.#service.unregister(fd);
+      await this.#service.unregister(this.#records[at + B.FD] ?? -1);
     } catch (error) {
       if (!(error instanceof EpollError)) throw error;
     }
@@ -251,38 +364,48 @@ export class Fleet {
 
   #letGo({ id, at }: Connection): void {
     if (this.#board.schedule === undefined) return;
-    if (release(this.#board.owners, id)) this.#board.records[at + B.QUEUED] = 0;
+    if (release(this.#board.owners, id)) this.#records[at + B.QUEUED] = 0;
   }
 
   #closeAlone(connection: Connection): void {
-    const { records } = this.#board;
-    const { at, fd } = connection;
+    connection.returns++;
+    const records = this.#records;
+    const { at } = connection;
+    const fd = records[at + B.FD] ?? -1;
+    this.#freeSession(at);
     records[at + B.STATE] = B.CLOSED;
     records[at + B.FD] = -1;
     records[at + B.UNWRITTEN] = records[at + B.UNDER_WAY] ?? 0;
     records[at + B.WRITTEN] = 0;
+    records[at + B.LAST_BEGUN] = 0;
+    records[at + B.UNREAD] = 0;
     ResponseFramer.reset(records, at + B.FRAMING);
-    connection.fd = -1;
     connection.closing = false;
     this.#letGo(connection);
     // After the end, close() has done it.
-    if (!this.#ended) close(fd);
-    this.open--;
-    if (this.open === 0) this.noneSince = clock();
+    if (!this.#ended && fd >= 0) close(fd);
+  }
+
+  #freeSession(at: number): void {
+    const ssl = this.#records[at + B.SESSION] ?? 0;
+    this.#records[at + B.SESSION] = 0;
+    if (ssl !== 0) freeSession(ssl);
   }
 
   /** No connection is opened any more. */
   end(): void {
     this.#ended = true;
-    for (const timer of this.#pauses) clearTimeout(timer);
+    for (const timer of this.#timers) clearTimeout(timer);
     this.#connector.close();
   }
 
   /** After the service has ended. */
   close(): void {
-    for (const connection of this.#all) {
-      if (connection.fd >= 0) close(connection.fd);
-      connection.fd = -1;
+    for (const { at } of this.#all) {
+      const fd = this.#records[at + B.FD] ?? -1;
+      this.#freeSession(at);
+      if (fd >= 0) close(fd);
+      this.#records[at + B.FD] = -1;
     }
   }
 }

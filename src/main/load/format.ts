@@ -1,4 +1,5 @@
 /** Numbers as people read them. */
+import type { Verdict } from './conditions.js';
 import type { LoadResult } from './result.js';
 
 const whole = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
@@ -30,6 +31,19 @@ export function time(ms: number): string {
   return `${Number((ms / 60_000).toPrecision(3))} min`;
 }
 
+/** The same; `-` where there is none. */
+export function timeOrNone(ms: number | null): string {
+  return ms === null ? '-' : time(ms);
+}
+
+/** What was measured for a condition, in its own unit. */
+export function measuredValue({ condition, value }: Verdict): string {
+  if (value === null) return 'nothing was answered';
+  if (condition.startsWith('rate')) return `${number(value)}/s`;
+  if (condition.startsWith('errors')) return condition.endsWith('%') ? `${number(value)}%` : number(value);
+  return time(value);
+}
+
 /** 0.256 as `25.6%`. */
 export function percent(share: number): string {
   return `${(share * 100).toFixed(1)}%`;
@@ -37,22 +51,40 @@ export function percent(share: number): string {
 
 /** `64 connections, 2 threads, 1,000 requests/s asked, pipelining 4`. */
 export function settingsLine({ settings, hosts }: LoadResult): string {
-  const { connections, threads, rate, pipelining, warmup } = settings;
+  const { connections, threads, rate, pipelining, warmup, urls, script } = settings;
   const words = [
     hosts.length > 1 ? `${hosts.length} machines` : '',
     connections === 1 ? '1 connection' : `${number(connections)} connections`,
     threads === 1 ? '1 thread' : `${number(threads)} threads`,
-    rate > 0 ? `open loop at ${number(rate)} requests/s` : 'closed loop',
+    rate > 0 ? `open loop at ${ratesOf(settings)} requests/s` : 'closed loop',
     pipelining > 1 ? `pipelining ${pipelining}` : '',
+    urls === null ? '' : urls === 1 ? '1 request' : `${number(urls)} requests in turn`,
+    script === null ? '' : `script ${script}`,
     warmup > 0 ? `after ${time(warmup)} of warm-up` : '',
   ];
   return words.filter(Boolean).join(', ');
+}
+
+/** `500`, or `500 (10 s), 5,000 (30 s)` of a rate that changed. */
+export function ratesOf({ rate, stages }: LoadResult['settings']): string {
+  if (stages === null) return number(rate);
+  return stages.map(({ to, over }) => `${number(to)} (${time(over)})`).join(', ');
 }
 
 /** What a reader must know before believing the figures. */
 export function remarks(result: LoadResult): string[] {
   const found = [...result.warnings];
   if (result.interrupted) found.push(`Interrupted after ${time(result.duration)}.`);
+  if (result.stopped === 'errors') found.push(`Ended after ${number(result.errorCount)} errors, as asked for.`);
+  const { timeout } = result.errors;
+  if (timeout > 0) {
+    const what = timeout === 1 ? '1 request' : `${number(timeout)} requests`;
+    found.push(
+      result.settings.timeoutsCount
+        ? `Latencies include ${what} that timed out after ${time(result.settings.timeout)}: they took at least so long.`
+        : `Latencies do not include ${what} that timed out after ${time(result.settings.timeout)} (--timeouts-count).`,
+    );
+  }
   if (result.overlap < 0.95) {
     found.push(
       `The machines counted at the same time for only ${percent(result.overlap)} of ${time(result.duration)}: ` +

@@ -1,7 +1,15 @@
+/// <reference types="node" preserve="true" />
 /** `epoll-pool/load`: load tests, driven by a WaitService. */
 import * as args from '../../shared/arguments.js';
-import { aborted, invalidType } from '../../shared/errors.js';
+import { aborted, invalidType, outOfRange } from '../../shared/errors.js';
+import { importUrl } from '../../shared/import-url.js';
+import { encodePath } from '../../shared/kernel/sockaddr.js';
 import { createBoard, STATE_BYTES } from '../../shared/load/board.js';
+import { asScript, type LoadScript } from '../../shared/load/script.js';
+import { refuseOnDeno } from '../../shared/runtime.js';
+import { LOAD_HANDLER } from '../../shared/service/own-handlers.js';
+import { TlsContext } from '../../shared/tls/context.js';
+import { freeResumption } from '../../shared/tls/session.js';
 import { WaitService } from '../service/service.js';
 import { checkLimits } from './limits.js';
 import { type LoadOptions, type LoadPlan, planLoad } from './options.js';
@@ -10,12 +18,14 @@ import type { LoadResult } from './result.js';
 import { Session } from './session.js';
 
 export type { LoadProtocol } from '../../shared/load/protocol.js';
+export type { LoadScript, ScriptRequest, ScriptResponse } from '../../shared/load/script.js';
+export type { Verdict } from './conditions.js';
 export { mergeResults } from './merge.js';
 export type { LoadOptions } from './options.js';
 export type { LoadProgress } from './progress.js';
 export { reportHtml } from './report-html.js';
 export { reportText } from './report-text.js';
-export type { ErrorKind, LatencySummary, LoadResult } from './result.js';
+export { type ErrorKind, type LatencySummary, type LoadResult, percentile } from './result.js';
 export { readResult } from './result-json.js';
 
 export interface LoadHooks {
@@ -23,6 +33,8 @@ export interface LoadHooks {
   readonly signal?: AbortSignal | undefined;
   /** Called about ten times a second. */
   readonly onProgress?: ((progress: LoadProgress) => void) | undefined;
+  /** As WaitServiceOptions has it, for bundles. */
+  readonly threadFile?: string | URL | undefined;
 }
 
 /**
@@ -33,7 +45,8 @@ export interface LoadHooks {
  *
  * @throws (rejects) TypeError, RangeError for options (a protocol's module among them); RangeError ERR_OUT_OF_RANGE when the
  *   machine lets it open too few files or ports; what `bodyFile` says; EpollError EMFILE …; DOMException AbortError when the
- *   signal was aborted before; Error ERR_FEATURE_UNAVAILABLE_ON_PLATFORM; what a protocol's module throws in request()
+ *   signal was aborted before; Error ERR_FEATURE_UNAVAILABLE_ON_PLATFORM; what a
+ *   protocol's module or a script throws in request(), setup() or teardown()
  */
 export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult> {
   const plan = planLoad(options);
@@ -42,29 +55,90 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
   if (onProgress !== undefined && typeof onProgress !== 'function') {
     throw invalidType('onProgress', 'a function', onProgress);
   }
+  const hooks = { signal, onProgress, threadFile: options.threadFile };
+  refuseOnDeno('load() needs Node');
   checkLimits(plan);
   if (signal?.aborted) throw aborted(signal);
+  if (plan.script === undefined) return run(plan, undefined, undefined, hooks);
+  const script = asScript(await importUrl(plan.script));
+  if (script.request !== undefined && plan.list.length > 0) {
+    throw outOfRange('urls', "given only without a script's request()", options.urls);
+  }
+  const data = await script.setup?.();
+  try {
+    return await run(plan, script, data, hooks);
+  } finally {
+    await script.teardown?.(data);
+  }
+}
+
+async function run(
+  plan: LoadPlan,
+  script: LoadScript | undefined,
+  data: unknown,
+  { signal, onProgress, threadFile }: LoadHooks,
+): Promise<LoadResult> {
+  const {
+    threads,
+    pipelining,
+    requests,
+    stopAfter,
+    request,
+    traits,
+    list,
+    base,
+    connections,
+    rate,
+    stages,
+    warmup,
+    target,
+  } = plan;
+  const context = plan.tls && TlsContext.forClient(plan.tls, target.host || 'localhost');
+  // What a check() says of an answer is enough, unless status codes were asked for.
+  const isChecked = script?.check !== undefined && !plan.isExpected;
   const board = createBoard({
-    threads: plan.threads,
-    pipelining: plan.pipelining,
-    requests: plan.requests,
-    request: plan.request,
+    threads,
+    pipelining,
+    requests,
+    stopAfter,
+    request,
+    traits,
+    list,
+    base,
+    script: plan.script,
+    scriptData: data,
     protocol: protocolOf(plan),
     module: plan.protocol,
-    head: plan.method === 'HEAD',
-    expected: plan.expected,
-    connections: plan.connections,
-    rate: plan.rate,
+    tls: context && {
+      context: context.pointer,
+      servername: context.servername,
+      resumes: plan.resume,
+      resumption: new Float64Array(new SharedArrayBuffer(8)),
+      taken: new Int32Array(new SharedArrayBuffer(4)),
+    },
+    address: target.socketPath === undefined ? undefined : encodePath(Buffer.from(target.socketPath)).bytes,
+    expected: isChecked ? new Uint8Array(1000).fill(1) : plan.expected,
+    connections,
+    rate,
+    stages,
+    warmup,
   });
-  const service = await WaitService.start({
-    threads: plan.threads,
-    handler: new URL('../../worker/load/handler.js', import.meta.url),
-    handlerData: board,
-    stateBytes: STATE_BYTES,
-    // Beside the connections a timer.
-    capacity: plan.connections + 1,
-  });
-  return new Session(plan, board, service, signal, onProgress).run();
+  try {
+    const service = await WaitService.start({
+      threads,
+      handler: new URL(LOAD_HANDLER),
+      threadFile,
+      handlerData: board,
+      stateBytes: STATE_BYTES,
+      // Beside the connections a timer; and one that is opened anew is registered before the old one has ended.
+      capacity: 2 * connections + 1,
+    });
+    return await new Session(plan, board, service, signal, onProgress).run();
+  } finally {
+    const resumption = board.tls?.resumption[0] ?? 0;
+    if (resumption !== 0) freeResumption(resumption);
+    context?.close();
+  }
 }
 
 function protocolOf(plan: LoadPlan): 'http' | 'echo' | 'module' {

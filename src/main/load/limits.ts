@@ -3,9 +3,11 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { outOfRange } from '../../shared/errors.js';
 import type { LoadPlan } from './options.js';
 
-/** Connections that Node is opening have two fds for a moment; a few more for the service and whatever comes up. */
-export const OPENING = 128;
-const OTHERS = 64;
+/** Connections that are being opened at a time: more are not faster, and a server's backlog is no longer. */
+const OPENING = 128;
+/** What the service has open for itself, and for each thread (Node's event loop and its ways to wake it). */
+const OF_SERVICE = 7;
+const OF_THREAD = 4;
 
 export interface MachineLimits {
   /** RLIMIT_NOFILE, and how many fds the process has open. */
@@ -16,12 +18,17 @@ export interface MachineLimits {
 }
 
 /** @throws RangeError ERR_OUT_OF_RANGE that names the limit */
-export function checkLimits({ connections, target }: LoadPlan, limits: MachineLimits = readLimits()): void {
-  const spare = limits.files - limits.open - Math.min(connections, OPENING) - OTHERS;
-  if (connections > spare) {
+export function checkLimits(
+  { connections, threads, rate, target }: LoadPlan,
+  limits: MachineLimits = readLimits(),
+): void {
+  const timer = rate > 0 ? 1 : 0;
+  const most = limits.files - limits.open - OF_SERVICE - OF_THREAD * threads - timer;
+  if (connections > most) {
+    const words = most > 0 ? `at most ${most} here` : `tested with fewer than ${threads} threads, or more open files`;
     throw outOfRange(
       'connections',
-      `at most ${Math.max(0, spare)} here: the limit of open files, RLIMIT_NOFILE (ulimit -n), is ${limits.files}`,
+      `${words}: the limit of open files, RLIMIT_NOFILE (ulimit -n), is ${limits.files}`,
       connections,
     );
   }
@@ -32,6 +39,11 @@ export function checkLimits({ connections, target }: LoadPlan, limits: MachineLi
       connections,
     );
   }
+}
+
+/** How many connections may be opened at a time. */
+export function openingAtATime(): number {
+  return OPENING;
 }
 
 /** What cannot be read is no limit. */
@@ -55,7 +67,8 @@ function contents(path: string): string {
 
 function countOpen(): number {
   try {
-    return readdirSync('/proc/self/fd').length;
+    // The folder itself is among them.
+    return readdirSync('/proc/self/fd').length - 1;
   } catch {
     return 0;
   }

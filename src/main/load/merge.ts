@@ -1,11 +1,13 @@
 /** Makes one result of several machines' (or of several runs at the same time). */
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import { Histogram } from '../../shared/load/histogram.js';
+import type { Stage } from '../../shared/load/profile.js';
 import {
   completeResult,
   type ErrorKind,
   type LoadResult,
   type LoadSettings,
+  type MeasuredTls,
   type ThreadShare,
   type TimeSeries,
 } from './result.js';
@@ -31,8 +33,10 @@ export function mergeResults(results: readonly LoadResult[]): LoadResult {
     method: distinct(results.flatMap(result => result.method.split(', '))).join(', '),
     settings: mergeSettings(results.map(result => result.settings)),
     interrupted: results.some(result => result.interrupted),
+    stopped: results.find(result => result.stopped !== null)?.stopped ?? null,
     requests: sum(result => result.requests),
     responses: sum(result => result.responses),
+    retried: sum(result => result.retried),
     bytesSent: sum(result => result.bytesSent),
     bytesReceived: sum(result => result.bytesReceived),
     statuses: addCounts(results.map(result => result.statuses)),
@@ -42,14 +46,25 @@ export function mergeResults(results: readonly LoadResult[]): LoadResult {
       timeout: errors('timeout'),
       protocol: errors('protocol'),
       status: errors('status'),
+      check: errors('check'),
     },
     errorDetails: addCounts(results.map(result => result.errorDetails)),
     series: mergeSeries(results),
     threads: results.length === 1 ? first.threads : results.flatMap(namedThreads),
     hosts: results.flatMap(result => result.hosts),
+    conditions: distinct(results.flatMap(result => result.verdicts.map(({ condition }) => condition))),
     warnings: distinct(results.flatMap(result => result.warnings)),
     histogram: histogram.toJSON(),
+    tls: mergeTls(results.map(result => result.tls)),
   });
+}
+
+function mergeTls(all: ReadonlyArray<MeasuredTls | null>): MeasuredTls | null {
+  const some = all.filter(tls => tls !== null);
+  if (some.length === 0) return null;
+  const histogram = new Histogram();
+  for (const tls of some) histogram.add(Histogram.fromJSON(tls.histogram));
+  return { resumed: some.reduce((sum, tls) => sum + tls.resumed, 0), histogram: histogram.toJSON() };
 }
 
 /** What all did together: their connections and rates add up; where they differ otherwise, the largest. */
@@ -62,10 +77,25 @@ function mergeSettings(all: readonly LoadSettings[]): LoadSettings {
     duration: all.some(settings => settings.duration === null) ? null : most(settings => settings.duration ?? 0),
     requests: all.some(settings => settings.requests === null) ? null : sum(settings => settings.requests ?? 0),
     rate: all.some(settings => settings.rate === 0) ? 0 : sum(settings => settings.rate),
+    stages: mergeStages(all.map(settings => settings.stages)),
     pipelining: most(settings => settings.pipelining),
     timeout: most(settings => settings.timeout),
     warmup: most(settings => settings.warmup),
+    timeoutsCount: all.some(settings => settings.timeoutsCount),
+    urls: all.find(settings => settings.urls !== null)?.urls ?? null,
+    script: distinct(all.flatMap(settings => settings.script ?? [])).join(', ') || null,
   };
+}
+
+/** The stages of all together, if they all had the same times. */
+function mergeStages(all: ReadonlyArray<readonly Stage[] | null>): readonly Stage[] | null {
+  const [first] = all;
+  if (first === undefined || first === null) return null;
+  const isSame = all.every(
+    stages => stages?.length === first.length && stages.every(({ over }, i) => over === first[i]?.over),
+  );
+  if (!isSame) return null;
+  return first.map(({ over }, i) => ({ to: all.reduce((sum, stages) => sum + (stages?.[i]?.to ?? 0), 0), over }));
 }
 
 /** Each number goes to the interval in which its own began; a finer series is added up to the coarsest. */
@@ -75,6 +105,12 @@ function mergeSeries(results: readonly LoadResult[]): TimeSeries {
   const responses: number[] = [];
   const bytes: number[] = [];
   const errors: number[] = [];
+  const p50: Array<number | null> = [];
+  const p99: Array<number | null> = [];
+  const raise = (to: Array<number | null>, index: number, value: number | null | undefined) => {
+    while (to.length <= index) to.push(null);
+    if (value !== null && value !== undefined) to[index] = Math.max(to[index] ?? 0, value);
+  };
   const put = (to: number[], index: number, value: number) => {
     while (to.length <= index) to.push(0);
     to[index] = (to[index] ?? 0) + value;
@@ -98,9 +134,11 @@ function mergeSeries(results: readonly LoadResult[]): TimeSeries {
       put(responses, index, series.responses[i] ?? 0);
       put(bytes, index, series.bytes[i] ?? 0);
       put(errors, index, series.errors[i] ?? 0);
+      raise(p50, index, series.p50[i]);
+      raise(p99, index, series.p99[i]);
     }
   }
-  return { interval, responses, bytes, errors };
+  return { interval, responses, bytes, errors, p50, p99 };
 }
 
 function startOf(result: LoadResult): number {

@@ -1,32 +1,65 @@
-/** Where the result of a load test goes: text or JSON to stdout, a page of HTML to a file. */
+/** Where the result of a load test goes: text or JSON to stdout, a page and tables to files. */
 import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
+import type { ParseArgsConfig } from 'node:util';
 import { messageOf } from '../../shared/errors.js';
 import { paintFor } from '../terminal.js';
 import { UsageError } from '../usage.js';
+import { intervalsCsv } from './intervals-csv.js';
+import { percentileText } from './percentile-text.js';
 import { reportHtml } from './report-html.js';
 import { reportText } from './report-text.js';
 import type { LoadResult } from './result.js';
 
-export interface OutputOptions {
+export interface Output {
   readonly json: boolean;
-  /** A file for the page. */
-  readonly report?: string;
+  /** Files: a page of HTML, HdrHistogram's percentile text, a row for each interval. */
+  readonly report: string | undefined;
+  readonly hdr: string | undefined;
+  readonly csv: string | undefined;
+}
+
+/** For parseArgs. */
+export const OUTPUT_OPTIONS = {
+  json: { type: 'boolean' },
+  report: { type: 'string' },
+  hdr: { type: 'string' },
+  csv: { type: 'string' },
+} as const satisfies ParseArgsConfig['options'];
+
+const WRITERS = { report: reportHtml, hdr: percentileText, csv: intervalsCsv } as const;
+const FILES = ['report', 'hdr', 'csv'] as const;
+
+/** @param values what parseArgs() made of OUTPUT_OPTIONS */
+export function outputOf(values: { json?: boolean; report?: string; hdr?: string; csv?: string }): Output {
+  return { json: values.json ?? false, report: values.report, hdr: values.hdr, csv: values.csv };
 }
 
 /** Said before the test, not after it. @throws UsageError */
-export function checkWritable(file: string): void {
-  try {
-    if (statSync(file, { throwIfNoEntry: false }) === undefined) accessSync(dirname(file), constants.W_OK);
-    else accessSync(file, constants.W_OK);
-    if (statSync(file, { throwIfNoEntry: false })?.isDirectory() === true) throw new Error('it is a folder');
-  } catch (error) {
-    throw new UsageError(`--report ${file} cannot be written: ${messageOf(error)}`);
+export function checkWritable(output: Partial<Output>): void {
+  for (const name of FILES) {
+    const file = output[name];
+    if (file !== undefined) checkFile(name, file);
   }
 }
 
-export function printResult(result: LoadResult, { json, report }: OutputOptions): void {
+function checkFile(name: string, file: string): void {
+  try {
+    const found = statSync(file, { throwIfNoEntry: false });
+    if (found === undefined) accessSync(dirname(file), constants.W_OK);
+    else accessSync(file, constants.W_OK);
+    if (found?.isDirectory() === true) throw new Error('it is a folder');
+  } catch (error) {
+    throw new UsageError(`--${name} ${file} cannot be written: ${messageOf(error)}`);
+  }
+}
+
+export function printResult(result: LoadResult, output: Output): void {
   const { stdout } = process;
-  if (report !== undefined) writeFileSync(report, reportHtml(result));
-  stdout.write(json ? `${JSON.stringify(result, null, 2)}\n` : reportText(result, paintFor(stdout)));
+  stdout.write(output.json ? `${JSON.stringify(result, null, 2)}\n` : reportText(result, paintFor(stdout)));
+  // Last: if there is no room for them, what was measured is not lost with them.
+  for (const name of FILES) {
+    const file = output[name];
+    if (file !== undefined) writeFileSync(file, WRITERS[name](result));
+  }
 }

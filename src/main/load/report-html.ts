@@ -1,22 +1,15 @@
 /** A result as one page of HTML: nothing is fetched, nothing runs. */
-import { bytes, number, percent, remarks, settingsLine, time } from './format.js';
-import { bytesChart, latencyChart, throughputChart } from './report-charts.js';
-import { STYLE } from './report-style.js';
+import { latencyChart } from './chart-latency.js';
+import { bytesChart, latencyOverTimeChart, throughputChart } from './chart-time.js';
+import { bytes, measuredValue, number, percent, ratesOf, remarks, settingsLine, time, timeOrNone } from './format.js';
+import { chart, n, page, section, table } from './html.js';
 import { cpuShare, type LoadResult } from './result.js';
 import { escaped } from './svg.js';
 
 /** @returns a whole document, in UTF-8 */
 export function reportHtml(result: LoadResult): string {
   const title = `${result.method} ${result.urls.join(', ')}`.trim();
-  return `<!doctype html>
-<html lang="en">
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>Load test: ${escaped(title)}</title>
-<style>${STYLE}</style>
-<main>
-<header>
+  const content = `<header>
 <h1>${result.method === '' ? '' : `<small>${escaped(result.method)}</small>`}${escaped(result.urls.join(', '))}</h1>
 <p class="settings">${escaped(settingsLine(result))}, ${time(result.duration)}</p>
 </header>
@@ -24,29 +17,31 @@ ${tiles(result)}
 ${remarks(result)
   .map(text => `<p class="note">${escaped(text)}</p>`)
   .join('\n')}
+${verdicts(result)}
 ${chart('Throughput', 'requests per second over time', throughputChart(result))}
-${chart('Transfer', 'bytes received per second over time', bytesChart(result))}
+${chart('Latency', 'over time: p50 and p99 of each interval', latencyOverTimeChart(result))}
 ${chart('Latency', 'by percentile; the last ones stretched', latencyChart(result))}
 ${percentiles(result)}
+${handshakes(result)}
+${chart('Transfer', 'bytes received per second over time', bytesChart(result))}
 <div class="pair">
 ${statuses(result)}
 ${errors(result)}
 </div>
 ${threads(result)}
 ${hosts(result)}
-<footer>${footer(result)}</footer>
-</main>
-</html>
-`;
+${settings(result)}
+<footer>${footer(result)}</footer>`;
+  return page(`Load test: ${title}`, content);
 }
 
 function tiles(result: LoadResult): string {
   const { latency, errorCount } = result;
   const items: Array<[name: string, value: string, bad?: boolean]> = [
     ['Requests/s', number(result.requestsPerSecond)],
-    ['Latency p50', time(latency.p50)],
-    ['Latency p99', time(latency.p99)],
-    ['Latency max', time(latency.max)],
+    ['Latency p50', timeOrNone(latency.p50)],
+    ['Latency p99', timeOrNone(latency.p99)],
+    ['Latency max', timeOrNone(latency.max)],
     ['Bytes/s', bytes(result.bytesPerSecond)],
     ['Errors', number(errorCount), errorCount > 0],
   ];
@@ -55,40 +50,30 @@ function tiles(result: LoadResult): string {
   return `<dl class="tiles">${items.map(tile).join('')}</dl>`;
 }
 
-function chart(title: string, about: string, svg: string): string {
-  return svg === '' ? '' : `<section><h2>${title} <span>${about}</span></h2><div class="chart">${svg}</div></section>`;
-}
-
 function percentiles({ latency: it, responses }: LoadResult): string {
   if (responses === 0) return '';
-  const names = ['min', 'p50', 'p75', 'p90', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
-  const values = [it.min, it.p50, it.p75, it.p90, it.p99, it.p999, it.max, it.mean, it.stddev];
-  return `<section>${table(names.map(n), [values.map(value => n(time(value)))])}</section>`;
+  const names = ['min', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
+  const values = [it.min, it.p50, it.p75, it.p90, it.p95, it.p99, it.p999, it.max, it.mean, it.stddev];
+  return `<section>${table(names.map(n), [values.map(value => n(timeOrNone(value)))], 'percentiles')}</section>`;
 }
 
-interface Cell {
-  readonly text: string;
-  readonly of?: string;
+function handshakes({ tls }: LoadResult): string {
+  if (tls === null) return '';
+  const { count, p50, p99, max } = tls.handshake;
+  const cells = [number(count), number(tls.resumed), timeOrNone(p50), timeOrNone(p99), timeOrNone(max)];
+  const head = ['handshakes', 'resumed', 'p50', 'p99', 'max'];
+  return section('TLS', 'until both sides had agreed', table(head.map(n), [cells.map(n)]));
 }
 
-function table(head: ReadonlyArray<string | Cell>, rows: ReadonlyArray<ReadonlyArray<string | Cell>>): string {
-  const cell = (tag: string, it: string | Cell) =>
-    typeof it === 'string'
-      ? `<${tag}>${escaped(it)}</${tag}>`
-      : `<${tag}${it.of === undefined ? '' : ` class="${it.of}"`}>${escaped(it.text)}</${tag}>`;
-  const row = (tag: string, cells: ReadonlyArray<string | Cell>) =>
-    `<tr>${cells.map(it => (typeof it !== 'string' && it.of === 'bar' ? bar(tag, it.text) : cell(tag, it))).join('')}</tr>`;
-  return `<table>${row('th', head)}${rows.map(cells => row('td', cells)).join('')}</table>`;
+function verdicts({ verdicts: all }: LoadResult): string {
+  if (all.length === 0) return '';
+  const rows = all.map(verdict => [
+    verdict.condition,
+    n(measuredValue(verdict)),
+    { text: verdict.ok ? 'ok' : 'failed', of: verdict.ok ? 'good' : 'bad' },
+  ]);
+  return `<section><h2>Required</h2>${table(['condition', n('measured'), ''], rows)}</section>`;
 }
-
-/** A bar of this many percent. */
-function bar(tag: string, share: string): string {
-  return tag === 'th'
-    ? '<th class="bar"></th>'
-    : `<td class="bar"><i style="width:${Number(share).toFixed(2)}%"></i></td>`;
-}
-
-const n = (text: string): Cell => ({ text, of: 'n' });
 
 function statuses(result: LoadResult): string {
   const codes = Object.entries(result.statuses).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -141,6 +126,33 @@ function hosts({ hosts: all }: LoadResult): string {
   ]);
   const head = ['machine', n('counted for'), n('processors'), n('CPU used'), n('user'), n('system')];
   return `<section><h2>Generator</h2>${table(head, rows)}</section>`;
+}
+
+/** All that was asked for, as far as it explains the result. */
+function settings({ settings: it, method, urls }: LoadResult): string {
+  const rows: Array<[name: string, value: string]> = [
+    ['address', urls.join(', ')],
+    ['method', method],
+    ['connections', number(it.connections)],
+    ['threads', number(it.threads)],
+    ['duration', it.duration === null ? 'until all were answered' : time(it.duration)],
+    ['requests', it.requests === null ? 'as many as the duration allows' : number(it.requests)],
+    ['rate', it.rate === 0 ? 'closed loop: each connection sends when it is answered' : `${ratesOf(it)} requests/s`],
+    ['pipelining', number(it.pipelining)],
+    ['timeout', time(it.timeout)],
+    ['timeouts among the latencies', it.timeoutsCount ? 'yes' : 'no'],
+    ['warm-up', time(it.warmup)],
+    ['requests in turn', it.urls === null ? '' : number(it.urls)],
+    ['script', it.script ?? ''],
+  ];
+  return section(
+    'Settings',
+    '',
+    table(
+      [],
+      rows.filter(([, value]) => value !== '').map(([name, value]) => [name, value]),
+    ),
+  );
 }
 
 function footer(result: LoadResult): string {

@@ -3,12 +3,12 @@ export const STYLE = `
 :root {
   color-scheme: light dark;
   --page: #f6f6f4; --card: #ffffff; --ink: #1d1f23; --soft: #666b74; --line: #e5e5e1; --edge: #c9cac6;
-  --data: #2a62c4; --fill: rgba(42, 98, 196, .10); --bad: #bf3029; --good: #24784a; --note: #8a5a00; --note-page: #fdf4dd;
+  --data: #2a62c4; --second: #b4560f; --fill: rgba(42, 98, 196, .10); --bad: #bf3029; --good: #24784a; --note: #8a5a00; --note-page: #fdf4dd;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #121316; --card: #1a1c20; --ink: #e9e9e6; --soft: #9ba0a9; --line: #2a2d33; --edge: #454a53;
-    --data: #79aaff; --fill: rgba(121, 170, 255, .14); --bad: #ff8079; --good: #6bc995; --note: #f0c674; --note-page: #2a2415;
+    --data: #79aaff; --second: #ffb26b; --fill: rgba(121, 170, 255, .14); --bad: #ff8079; --good: #6bc995; --note: #f0c674; --note-page: #2a2415;
   }
 }
 * { box-sizing: border-box; }
@@ -37,9 +37,13 @@ svg text.mark { fill: var(--ink); font-weight: 600; paint-order: stroke; stroke:
 svg .grid { stroke: var(--line); }
 svg .base, svg .tick { stroke: var(--edge); }
 svg .line { fill: none; stroke: var(--data); stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
+svg .second, svg .curve1 { stroke: var(--second); }
+svg .curve2 { stroke: var(--good); }
+svg .curve3 { stroke: var(--note); }
+svg .curve4 { stroke: var(--bad); }
 svg .area { fill: var(--fill); }
 svg .point circle { fill: var(--card); stroke: var(--data); stroke-width: 2; }
-svg line.asked { stroke: var(--soft); stroke-dasharray: 4 4; }
+svg .asked { fill: none; stroke: var(--soft); stroke-dasharray: 4 4; }
 svg .error { fill: var(--bad); }
 svg .hit rect { fill: transparent; }
 svg .hit circle { fill: var(--data); stroke: var(--card); stroke-width: 2; opacity: 0; }
@@ -50,10 +54,27 @@ td { padding: 6px 0; border-top: 1px solid var(--line); overflow-wrap: anywhere;
 th + th, td + td { padding-left: 16px; }
 .n { text-align: right; white-space: nowrap; }
 td.bad { color: var(--bad); }
+td.good { color: var(--good); }
 .bar { width: 45%; }
 .bar i { display: block; height: 10px; border-radius: 0 4px 4px 0; background: var(--data); }
 .none { margin: 0; color: var(--good); }
 footer { margin-top: 24px; color: var(--soft); font-size: 13px; }
-@media (max-width: 560px) { main { padding-top: 24px; } svg { min-width: 560px; } .chart { overflow-x: auto; } }
+svg.narrow { display: none; }
+@media (max-width: 640px) {
+  main { padding: 24px 12px 40px; }
+  h1 { font-size: 20px; }
+  section { padding: 14px 12px; overflow-x: auto; }
+  .tiles { grid-template-columns: repeat(2, 1fr); gap: 8px; }
+  .tile { padding: 10px 12px; }
+  .tile dd { font-size: 20px; }
+  svg.wide { display: none; }
+  svg.narrow { display: block; }
+  .bar { width: 20%; }
+  /* A column beside its name, not a row below it. */
+  table.percentiles, table.percentiles tbody { display: grid; grid-template-columns: 1fr 1fr; }
+  table.percentiles tbody { grid-column: 1 / 3; grid-template-rows: repeat(10, auto); grid-auto-flow: column; }
+  table.percentiles tr { display: contents; }
+  table.percentiles th, table.percentiles td { padding: 4px 0; border-top: 1px solid var(--line); text-align: left; }
+}
 @media print { body { background: none; } section, .tile { break-inside: avoid; } }
 `;

@@ -1,6 +1,6 @@
 /** A result as a table on a terminal. */
 import { columns, type Paint, plain, printable } from '../terminal.js';
-import { bytes, number, percent, remarks, settingsLine, time } from './format.js';
+import { bytes, measuredValue, number, percent, remarks, settingsLine, time, timeOrNone } from './format.js';
 import { cpuShare, ERROR_KINDS, type LoadResult, statusClasses } from './result.js';
 import { slotsOf } from './slots.js';
 
@@ -18,7 +18,9 @@ export function reportText(result: LoadResult, paint: Paint = plain): string {
     throughput(result, paint),
     overTime(result, paint),
     latency(result, paint),
+    handshakes(result),
     outcome(result, paint),
+    verdicts(result, paint),
     shares(result, paint),
     processors(result, paint),
     ...remarks(result).map(line => paint('yellow', `! ${printable(line)}`)),
@@ -45,11 +47,11 @@ function throughput(result: LoadResult, paint: Paint): string {
 
 /** The series as bars of one character, from 0 to the highest. */
 function overTime(result: LoadResult, paint: Paint): string {
-  const slots = slotsOf(result, MOST_BARS);
+  const slots = slotsOf(result, MOST_BARS).filter(({ isAfter }) => !isAfter);
   if (slots.length < 2) return '';
   const line = (values: number[], unit: (value: number) => string): string => {
     const [low, high] = [Math.min(...values), Math.max(...values)];
-    const bars = values.map(value => BARS[Math.round((value / Math.max(high, 1e-9)) * (BARS.length - 1))]).join('');
+    const bars = values.map(value => barOf(value, high)).join('');
     return `${paint('cyan', bars)}  ${unit(low)} to ${unit(high)}`;
   };
   const requests = line(
@@ -60,15 +62,47 @@ function overTime(result: LoadResult, paint: Paint): string {
     slots.map(slot => slot.bytes),
     bytes,
   );
-  return `Over time   ${requests} requests/s\n            ${transfer} a second`;
+  const lines = [`Over time   ${requests} requests/s`, `            ${transfer} a second`];
+  for (const name of ['p50', 'p99'] as const) {
+    const values = slots.map(slot => slot[name]);
+    if (values.every(value => value === null)) continue;
+    const known = values.filter(value => value !== null);
+    const bars = values.map(value => (value === null ? ' ' : barOf(value, Math.max(...known)))).join('');
+    lines.push(
+      `            ${paint('cyan', bars)}  ${time(Math.min(...known))} to ${time(Math.max(...known))} ${name}`,
+    );
+  }
+  return lines.join('\n');
 }
 
-function latency({ latency: it, responses }: LoadResult, paint: Paint): string {
-  const names = ['Latency', 'p50', 'p75', 'p90', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
-  const values = ['', it.p50, it.p75, it.p90, it.p99, it.p999, it.max, it.mean, it.stddev];
-  const cells = values.map(value => (typeof value !== 'number' ? value : responses === 0 ? '-' : time(value)));
-  const [head = '', line = ''] = columns([names, cells], [1, 2, 3, 4, 5, 6, 7, 8]);
+function barOf(value: number, high: number): string {
+  return BARS[Math.round((value / Math.max(high, 1e-9)) * (BARS.length - 1))] ?? ' ';
+}
+
+function latency({ latency: it }: LoadResult, paint: Paint): string {
+  const names = ['Latency', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
+  const values = [it.p50, it.p75, it.p90, it.p95, it.p99, it.p999, it.max, it.mean, it.stddev];
+  const [head = '', line = ''] = columns([names, ['', ...values.map(timeOrNone)]], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   return `${paint('dim', head)}\n${line}`;
+}
+
+function handshakes({ tls }: LoadResult): string {
+  if (tls === null) return '';
+  const { count, p50, p99, max } = tls.handshake;
+  const resumed = tls.resumed > 0 ? `, ${number(tls.resumed)} of them resumed` : '';
+  return `TLS       ${number(count)} handshakes${resumed}: p50 ${timeOrNone(p50)}   p99 ${timeOrNone(p99)}   max ${timeOrNone(max)}`;
+}
+
+function verdicts({ verdicts: all }: LoadResult, paint: Paint): string {
+  const rows = all.map((verdict, i) => [
+    i === 0 ? 'Required' : '',
+    verdict.ok ? 'ok' : 'FAILED',
+    printable(verdict.condition),
+    measuredValue(verdict),
+  ]);
+  return columns(rows)
+    .map((line, i) => paint(all[i]?.ok === true ? 'green' : 'red', line))
+    .join('\n');
 }
 
 function outcome(result: LoadResult, paint: Paint): string {
@@ -81,6 +115,8 @@ function outcome(result: LoadResult, paint: Paint): string {
       .join('   ');
   const lines = classes.length === 0 ? [] : [`Status    ${listed(classes)}`];
   if (codes.length > classes.length) lines.push(`          ${listed(codes)}`);
+  if (result.retried > 0)
+    lines.push(`Retried   ${number(result.retried)}: sent again, as their connection had been closed`);
   if (result.errorCount === 0) return [...lines, `Errors    ${paint('green', 'none')}`].join('\n');
   const kinds = ERROR_KINDS.filter(kind => result.errors[kind] > 0).map(
     kind => `${kind} ${number(result.errors[kind])}`,

@@ -2,11 +2,16 @@
 import { integer } from '../../shared/arguments.js';
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import { Histogram } from '../../shared/load/histogram.js';
+import type { Stage } from '../../shared/load/profile.js';
+import { parseCondition } from './conditions.js';
 import {
   completeResult,
   type HostRun,
   type LoadResult,
   type LoadSettings,
+  type MeasuredTls,
+  STOP_REASONS,
+  type StopReason,
   type ThreadShare,
   type TimeSeries,
 } from './result.js';
@@ -29,8 +34,10 @@ export function readResult(json: unknown, name = 'result'): LoadResult {
     method: text(it.method, `${name}.method`),
     settings: settings(it.settings, `${name}.settings`),
     interrupted: it.interrupted === true,
+    stopped: stopReason(it.stopped, `${name}.stopped`),
     requests: count(it.requests, `${name}.requests`),
     responses: count(it.responses, `${name}.responses`),
+    retried: it.retried === undefined ? 0 : count(it.retried, `${name}.retried`),
     bytesSent: count(it.bytesSent, `${name}.bytesSent`),
     bytesReceived: count(it.bytesReceived, `${name}.bytesReceived`),
     statuses: counts(it.statuses, `${name}.statuses`),
@@ -40,13 +47,16 @@ export function readResult(json: unknown, name = 'result'): LoadResult {
       timeout: count(errors.timeout, `${name}.errors.timeout`),
       protocol: count(errors.protocol, `${name}.errors.protocol`),
       status: count(errors.status, `${name}.errors.status`),
+      check: errors.check === undefined ? 0 : count(errors.check, `${name}.errors.check`),
     },
     errorDetails: counts(it.errorDetails, `${name}.errorDetails`),
     series: series(it.series, `${name}.series`),
     threads: list(it.threads, `${name}.threads`, thread),
     hosts: atLeastOne(list(it.hosts, `${name}.hosts`, host), `${name}.hosts`),
+    conditions: it.verdicts === undefined ? [] : list(it.verdicts, `${name}.verdicts`, condition),
     warnings: list(it.warnings, `${name}.warnings`, text),
     histogram,
+    tls: it.tls === undefined || it.tls === null ? null : measuredTls(it.tls, `${name}.tls`),
   });
 }
 
@@ -58,10 +68,35 @@ function settings(json: unknown, name: string): LoadSettings {
     duration: it.duration === null ? null : measure(it.duration, `${name}.duration`),
     requests: it.requests === null ? null : count(it.requests, `${name}.requests`),
     rate: measure(it.rate, `${name}.rate`),
+    stages: it.stages === undefined || it.stages === null ? null : list(it.stages, `${name}.stages`, stage),
     pipelining: count(it.pipelining, `${name}.pipelining`),
     timeout: measure(it.timeout, `${name}.timeout`),
     warmup: measure(it.warmup, `${name}.warmup`),
+    timeoutsCount: it.timeoutsCount === true,
+    urls: it.urls === undefined || it.urls === null ? null : count(it.urls, `${name}.urls`),
+    script: it.script === undefined || it.script === null ? null : text(it.script, `${name}.script`),
   };
+}
+
+function condition(json: unknown, name: string): string {
+  return parseCondition(fields(json, name).condition).text;
+}
+
+function stopReason(json: unknown, name: string): StopReason | null {
+  if (json === undefined || json === null) return null;
+  const found = STOP_REASONS.find(reason => reason === json);
+  if (found === undefined) throw outOfRange(name, `null or one of ${STOP_REASONS.join(', ')}`, json);
+  return found;
+}
+
+function measuredTls(json: unknown, name: string): MeasuredTls {
+  const it = fields(json, name);
+  return { resumed: count(it.resumed, `${name}.resumed`), histogram: Histogram.fromJSON(it.histogram).toJSON() };
+}
+
+function stage(json: unknown, name: string): Stage {
+  const it = fields(json, name);
+  return { to: measure(it.to, `${name}.to`), over: measure(it.over, `${name}.over`) };
 }
 
 function series(json: unknown, name: string): TimeSeries {
@@ -72,7 +107,13 @@ function series(json: unknown, name: string): TimeSeries {
   if (bytes.length !== responses.length || errors.length !== responses.length) {
     throw outOfRange(name, 'three lists of the same length', [responses.length, bytes.length, errors.length]);
   }
-  return { interval: integer(it.interval, `${name}.interval`, 1, 3_600_000), responses, bytes, errors };
+  const none = responses.map(() => null);
+  const p50 = it.p50 === undefined ? none : list(it.p50, `${name}.p50`, measureOrNull);
+  const p99 = it.p99 === undefined ? none : list(it.p99, `${name}.p99`, measureOrNull);
+  if (p50.length !== responses.length || p99.length !== responses.length) {
+    throw outOfRange(name, 'lists of the same length', [responses.length, p50.length, p99.length]);
+  }
+  return { interval: integer(it.interval, `${name}.interval`, 1, 3_600_000), responses, bytes, errors, p50, p99 };
 }
 
 function thread(json: unknown, name: string): ThreadShare {
@@ -82,6 +123,7 @@ function thread(json: unknown, name: string): ThreadShare {
     responses: count(it.responses, `${name}.responses`),
     bytes: count(it.bytes, `${name}.bytes`),
     busy: measure(it.busy, `${name}.busy`),
+    cpu: it.cpu === undefined ? 0 : measure(it.cpu, `${name}.cpu`),
   };
 }
 
@@ -94,6 +136,7 @@ function host(json: unknown, name: string): HostRun {
     processors: count(it.processors, `${name}.processors`),
     cpuUser: measure(it.cpuUser, `${name}.cpuUser`),
     cpuSystem: measure(it.cpuSystem, `${name}.cpuSystem`),
+    cpuMain: it.cpuMain === undefined ? 0 : measure(it.cpuMain, `${name}.cpuMain`),
   };
 }
 
@@ -126,6 +169,10 @@ function measure(json: unknown, name: string): number {
   if (typeof json !== 'number') throw invalidType(name, 'a number', json);
   if (!(json >= 0 && json < Number.POSITIVE_INFINITY)) throw outOfRange(name, 'at least 0', json);
   return json;
+}
+
+function measureOrNull(json: unknown, name: string): number | null {
+  return json === null ? null : measure(json, name);
 }
 
 function text(json: unknown, name: string): string {

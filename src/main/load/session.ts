@@ -1,7 +1,10 @@
 /** One load test from beginning to end. */
 import { availableParallelism, hostname } from 'node:os';
+import { basename } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { EPOLLET, EPOLLIN } from '../../shared/epoll/flags.js';
+import { encodeHost } from '../../shared/kernel/sockaddr.js';
 import { close, timerfd } from '../../shared/kernel/sys.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
@@ -9,10 +12,12 @@ import { Schedule } from '../../shared/load/schedule.js';
 import type { WaitService } from '../service/service.js';
 import { Connector } from './connector.js';
 import { Fleet } from './fleet.js';
+import { openingAtATime } from './limits.js';
 import type { LoadPlan } from './options.js';
 import type { LoadProgress } from './progress.js';
-import { completeResult, type LoadResult, type ThreadShare } from './result.js';
+import { completeResult, type LoadResult, type StopReason, type ThreadShare } from './result.js';
 import { Tally } from './tally.js';
+import { threadCpu } from './thread-cpu.js';
 import { warnings } from './warnings.js';
 
 /** How often the main thread looks, in milliseconds. */
@@ -25,11 +30,15 @@ const PRECISION = 0.05;
 const ATTEMPTS = 20;
 /** How long the threads have to end; they do nothing that takes time, but a module of the user's may. */
 const CLOSE_MS = 1000;
+/** Timeouts without one connection that could be opened: a number of requests comes to no end. */
+const DEAD_AFTER = 3;
 
 /** The processor time and the threads' busy time at one moment. */
 interface Usage {
   readonly cpu: NodeJS.CpuUsage;
   readonly busy: ReadonlyMap<number, number>;
+  /** Processor time by the kernel's number of the thread; the main thread's is the process's. */
+  readonly threads: ReadonlyMap<number, number>;
 }
 
 export class Session {
@@ -43,9 +52,10 @@ export class Session {
   readonly #onProgress: ((progress: LoadProgress) => void) | undefined;
   readonly #begun = clock();
   #failure: Error | undefined;
+  /** What a script's check() has thrown. */
+  readonly #notes = new Set<string>();
   #timer = -1;
-  #interrupted = false;
-  #gaveUp = false;
+  #stopped: StopReason | null = null;
   #started = 0;
   #ended = 0;
   #before: Usage;
@@ -63,24 +73,29 @@ export class Session {
     this.#service = service;
     this.#signal = signal;
     this.#onProgress = onProgress;
-    this.#tally = new Tally(board);
+    this.#tally = new Tally(board, plan.timeoutsCount);
     this.#schedule = board.schedule && new Schedule(board.schedule);
-    const connector = new Connector(plan.target, plan.timeout);
-    this.#fleet = new Fleet(board, plan.connections, plan.timeout, service, connector, this.#tally);
+    const opening = openingAtATime();
+    const connector = new Connector(plan.target, plan.timeout, opening, address =>
+      B.tellAddress(board, encodeHost(address, plan.target.port).bytes),
+    );
+    this.#fleet = new Fleet(board, plan.connections, plan.timeout, opening, service, connector, this.#tally);
     this.#before = this.#usage();
     service.on('message', value => {
-      if (B.isParting(value)) this.#fleet.parted(value);
+      if (!B.isParting(value)) return;
+      if (value.kind === 'note') this.#notes.add(value.detail);
+      else this.#fleet.parted(value);
     });
     service.on('error', error => {
-      // A handler asked for one more run of a connection that was closed just now.
-      if (!('syscall' in error && error.syscall === 'epoll_ctl')) this.#failure ??= error;
+      this.#failure ??= error;
     });
   }
 
   async run(): Promise<LoadResult> {
     try {
       await this.#connect();
-      if (this.#fleet.open > 0 && !this.#isAborted()) await this.#drive();
+      this.#fleet.scan(clock());
+      if (this.#fleet.open > 0 && !this.#isStopped()) await this.#drive();
       else this.#nothing();
       if (this.#failure !== undefined) throw this.#failure;
       return this.#result();
@@ -101,17 +116,20 @@ export class Session {
     let until = clock() + this.#plan.timeout;
     // An attempt fails when it has taken that long: one at least is seen to, if none succeeds.
     const isKnown = () => this.#fleet.open > 0 || this.#tally.errorCount > 0;
-    for (let open = 0; !tried && !(clock() >= until && isKnown()) && !this.#isAborted(); ) {
+    for (let open = 0; !tried && !(clock() >= until && isKnown()) && !this.#isStopped(); ) {
       await Promise.race([all, sleep(PACE)]);
+      this.#fleet.scan(clock());
       if (this.#fleet.open > open) until = clock() + this.#plan.timeout;
       open = this.#fleet.open;
       this.#tell('connecting', 0);
     }
   }
 
-  #isAborted(): boolean {
-    this.#interrupted ||= this.#signal?.aborted === true;
-    return this.#interrupted;
+  /** By a signal, or by too many errors. */
+  #isStopped(): boolean {
+    if (this.#signal?.aborted === true) this.#stopped ??= 'interrupted';
+    if (B.isFaulty(this.#board)) this.#stopped ??= 'errors';
+    return this.#stopped !== null;
   }
 
   #nothing(): void {
@@ -151,6 +169,7 @@ export class Session {
   #start(from: number): void {
     const { times } = this.#board;
     this.#started = from;
+    times[B.BEGIN] = 0;
     times[B.COUNT_FROM] = from;
     times[B.END] = from + this.#plan.duration;
     times[B.DEADLINE] = from + this.#plan.duration + this.#plan.timeout;
@@ -178,9 +197,9 @@ export class Session {
         this.#tell('warming up', now - this.#started);
       }
       if (this.#failure !== undefined) return;
-      if (this.#isAborted()) return this.#stop(now);
+      if (this.#isStopped()) return this.#stop(now);
       if (this.#plan.duration === Number.POSITIVE_INFINITY && this.#isDead(now)) {
-        this.#gaveUp = true;
+        this.#stopped = 'unreachable';
         return this.#stop(now);
       }
       // Twice: a thread may have looked at the clock before the end, and send after it.
@@ -201,8 +220,11 @@ export class Session {
     this.#tally.sample(now - this.#started);
   }
 
+  /** No connection could be opened for three timeouts, though it was tried. */
   #isDead(now: number): boolean {
-    return this.#fleet.open === 0 && now - this.#fleet.noneSince > this.#plan.timeout;
+    const { open, lastOpened, failedSince } = this.#fleet;
+    const last = Math.max(lastOpened, this.#tally.most(B.OPENED));
+    return open === 0 && failedSince > 0 && now - last > DEAD_AFTER * this.#plan.timeout;
   }
 
   #isOver(now: number): boolean {
@@ -234,18 +256,23 @@ export class Session {
 
   #usage(): Usage {
     const busy = this.#service.stats().threads.map(({ threadId, busyMs }): [number, number] => [threadId, busyMs]);
-    return { cpu: process.cpuUsage(), busy: new Map(busy) };
+    const threads = [process.pid, ...this.#tally.threads.map(({ counts }) => counts[B.KERNEL_THREAD] ?? 0)];
+    return {
+      cpu: process.cpuUsage(),
+      busy: new Map(busy),
+      threads: new Map(threads.map(thread => [thread, threadCpu(thread)])),
+    };
   }
 
-  #shares(): ThreadShare[] {
-    const { busy } = this.#usage();
+  #shares(after: Usage): ThreadShare[] {
     return this.#tally.threads.map(({ counts }, i) => {
       const id = counts[B.THREAD_ID] ?? 0;
       return {
         name: String(i + 1),
         responses: counts[B.RESPONSES] ?? 0,
         bytes: counts[B.BYTES_RECEIVED] ?? 0,
-        busy: Math.max(0, (busy.get(id) ?? 0) - (this.#before.busy.get(id) ?? 0)),
+        busy: since(this.#before.busy, after.busy, id),
+        cpu: since(this.#before.threads, after.threads, counts[B.KERNEL_THREAD] ?? 0),
       };
     });
   }
@@ -256,7 +283,8 @@ export class Session {
     const { times } = this.#board;
     const cpu = process.cpuUsage(this.#before.cpu);
     const duration = Math.max(0, this.#ended - this.#started);
-    const threads = this.#shares();
+    const after = this.#usage();
+    const threads = this.#shares(after);
     const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
     const result = completeResult({
       urls: [plan.target.url.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1')],
@@ -267,17 +295,23 @@ export class Session {
         duration: finite(plan.duration),
         requests: finite(plan.requests),
         rate: plan.rate,
+        stages: plan.stages ?? null,
         pipelining: plan.pipelining,
         timeout: plan.timeout,
         warmup: plan.warmup,
+        timeoutsCount: plan.timeoutsCount,
+        urls: plan.list.length === 0 ? null : plan.list.length,
+        script: plan.script === undefined ? null : basename(fileURLToPath(plan.script)),
       },
-      interrupted: this.#interrupted,
+      interrupted: this.#stopped === 'interrupted',
+      stopped: this.#stopped,
       requests: tally.sum(B.REQUESTS),
       responses: tally.sum(B.RESPONSES),
+      retried: tally.sum(B.RETRIES),
       bytesSent: tally.sum(B.BYTES_SENT),
       bytesReceived: tally.sum(B.BYTES_RECEIVED),
       statuses: tally.statuses(),
-      errors: { ...tally.errors, status: tally.sum(B.UNEXPECTED) },
+      errors: tally.allErrors(),
       errorDetails: tally.details(),
       series: tally.series,
       threads,
@@ -289,13 +323,30 @@ export class Session {
           processors: availableParallelism(),
           cpuUser: cpu.user / 1000,
           cpuSystem: cpu.system / 1000,
+          cpuMain: since(this.#before.threads, after.threads, process.pid),
         },
       ],
+      conditions: plan.conditions,
       warnings: [],
       histogram: tally.histogram().toJSON(),
+      tls: plan.tls === undefined ? null : { resumed: tally.sum(B.RESUMED), histogram: tally.handshakes().toJSON() },
     });
-    const missed = this.#schedule?.missed(Math.min(times[B.END] ?? 0, this.#ended)) ?? 0;
-    const facts = { missed, late: tally.sum(B.LATE), connected: this.#started !== this.#begun, gaveUp: this.#gaveUp };
+    const end = Math.min(times[B.END] ?? 0, this.#ended);
+    // Beyond the number that was asked for nothing was due.
+    const missed = B.isSpent(this.#board) ? 0 : (this.#schedule?.missed(end) ?? 0);
+    const facts = {
+      missed,
+      late: tally.sum(B.LATE),
+      connected: this.#started !== this.#begun,
+      gaveUp: this.#stopped === 'unreachable',
+      pauses: this.#fleet.pauses,
+      thrown: [...this.#notes],
+    };
     return { ...result, warnings: warnings(result, facts) };
   }
+}
+
+/** What was added between two looks. */
+function since(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, number>, key: number): number {
+  return Math.max(0, (after.get(key) ?? 0) - (before.get(key) ?? 0));
 }

@@ -10,11 +10,17 @@ export interface Slot {
   /** Received, a second. */
   readonly bytes: number;
   readonly errors: number;
+  /** The highest of its intervals, in milliseconds; null where nothing was answered. */
+  readonly p50: number | null;
+  readonly p99: number | null;
+  /** After the time that was asked for: only what was under way is answered, and that is no rate. */
+  readonly isAfter: boolean;
 }
 
 /** The series in at most `most` slots: neighbours are put together. */
 export function slotsOf(result: LoadResult, most: number): Slot[] {
-  const { interval, responses, bytes, errors } = result.series;
+  const { interval, responses, bytes, errors, p50, p99 } = result.series;
+  const asked = result.settings.duration ?? Number.POSITIVE_INFINITY;
   const group = Math.max(1, Math.ceil(responses.length / most));
   const slots: Slot[] = [];
   for (let from = 0, to = 0; from < responses.length; from = to) {
@@ -35,9 +41,17 @@ export function slotsOf(result: LoadResult, most: number): Slot[] {
       rate: count / seconds,
       bytes: received / seconds,
       errors: failed,
+      p50: highest(p50.slice(from, to)),
+      p99: highest(p99.slice(from, to)),
+      isAfter: begin >= asked,
     });
   }
   return slots;
+}
+
+function highest(values: ReadonlyArray<number | null>): number | null {
+  const found = values.filter(value => value !== null);
+  return found.length === 0 ? null : Math.max(...found);
 }
 
 function secondsOf(result: LoadResult, from: number, to: number): number {

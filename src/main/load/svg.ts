@@ -52,12 +52,50 @@ export function round(value: number): number {
 }
 
 export interface Frame {
+  /** Its class. */
+  readonly of: 'wide' | 'narrow';
+  /** More of them are not told apart. */
+  readonly points: number;
   readonly width: number;
   readonly height: number;
   readonly left: number;
   readonly right: number;
   readonly top: number;
   readonly bottom: number;
+}
+
+/** For a screen that is wide enough, and for a telephone: the style shows one of them. */
+export const WIDE: Frame = {
+  of: 'wide',
+  width: 920,
+  height: 290,
+  left: 70,
+  right: 24,
+  top: 36,
+  bottom: 28,
+  points: 240,
+};
+export const NARROW: Frame = {
+  of: 'narrow',
+  width: 360,
+  height: 240,
+  left: 58,
+  right: 10,
+  top: 36,
+  bottom: 28,
+  points: 80,
+};
+export const FRAMES = [WIDE, NARROW] as const;
+
+export const leftOf = ({ left }: Frame): number => left;
+export const rightOf = ({ width, right }: Frame): number => width - right;
+export const topOf = ({ top }: Frame): number => top;
+export const bottomOf = ({ height, bottom }: Frame): number => height - bottom;
+
+/** A drawing, with words for those who do not see it. */
+export function picture({ of, width, height }: Frame, label: string, content: string): string {
+  const attributes = `class="${of}" viewBox="0 0 ${width} ${height}" role="img" aria-label="${escaped(label)}"`;
+  return `<svg ${attributes}>${content}</svg>`;
 }
 
 /** A tick's place and what is written there. */

@@ -1,6 +1,7 @@
 /** Adds up what the threads of a load test count, and counts itself what only the main thread sees. */
 import * as B from '../../shared/load/board.js';
 import { Histogram } from '../../shared/load/histogram.js';
+import { LatencySeries } from './latency-series.js';
 import type { ErrorKind, TimeSeries } from './result.js';
 
 /** A series that has become longer is drawn together, ten intervals to one. */
@@ -10,23 +11,28 @@ const COARSER = 10;
 const KEYS = ['responses', 'bytes', 'errors'] as const;
 
 export class Tally {
-  readonly errors: Record<ErrorKind, number> = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0 };
+  readonly errors: Record<ErrorKind, number> = { connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0, check: 0 };
   /** When the last error was counted, by clock(). */
   lastError = 0;
   /** Connections that could not be made, and took the place of a request. */
   refused = 0;
   readonly #board: B.Assignment;
-  readonly #threads: Array<{ readonly counts: Float64Array; readonly histogram: Histogram }> = [];
+  readonly #threads: B.ThreadCounts[] = [];
   readonly #details = new Map<string, number>();
   /** Requests that will not be answered, those of the warm-up too. */
   #lost = 0;
   #interval = FIRST_INTERVAL;
   readonly #series = { responses: [0], bytes: [0], errors: [0] };
   #sampled = 0;
+  readonly #latencies = new LatencySeries();
   readonly #before = { responses: 0, bytes: 0, errors: 0 };
 
-  constructor(board: B.Assignment) {
+  /** Of requests that timed out, if they count. */
+  readonly #waited: Histogram | undefined;
+
+  constructor(board: B.Assignment, timeoutsCount: boolean) {
     this.#board = board;
+    this.#waited = timeoutsCount ? new Histogram() : undefined;
   }
 
   /** @param lost requests that will not be answered @param counted how many errors that makes */
@@ -38,6 +44,18 @@ export class Tally {
     this.#details.set(detail, (this.#details.get(detail) ?? 0) + counted);
   }
 
+  /** What is under way at this connection has waited too long: so long it took, at least. */
+  timedOut(at: number, now: number): void {
+    if (this.#waited === undefined) return;
+    const { records, times, pipelining } = this.#board;
+    const lost = records[at + B.UNDER_WAY] ?? 0;
+    for (let i = 0; i < lost; i++) {
+      const place = ((records[at + B.OLDEST] ?? 0) + i) % pipelining;
+      const from = records[at + B.RING + B.ENTRY * place + B.FROM] ?? 0;
+      if (from >= (times[B.COUNT_FROM] ?? 0)) this.#waited.record((now - from) * 1000);
+    }
+  }
+
   /** One count of all threads together. */
   sum(field: number): number {
     let total = 0;
@@ -45,7 +63,7 @@ export class Tally {
     return total;
   }
 
-  get threads(): ReadonlyArray<{ readonly counts: Float64Array; readonly histogram: Histogram }> {
+  get threads(): readonly B.ThreadCounts[] {
     while (this.#threads.length < B.threadsBegun(this.#board)) {
       this.#threads.push(B.countsOf(this.#board, this.#threads.length));
     }
@@ -58,19 +76,41 @@ export class Tally {
     return this.sum(B.BEGUN) - settled;
   }
 
+  /** When the last response came. */
   get last(): number {
-    return Math.max(0, ...this.threads.map(({ counts }) => counts[B.LAST] ?? 0));
+    return this.most(B.LAST);
+  }
+
+  /** The largest of all threads' counts. */
+  most(field: number): number {
+    return Math.max(0, ...this.threads.map(({ counts }) => counts[field] ?? 0));
   }
 
   get errorCount(): number {
-    const { connect, reset, timeout, protocol } = this.errors;
-    return connect + reset + timeout + protocol + this.sum(B.UNEXPECTED);
+    return Object.values(this.allErrors()).reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Those too that the threads count themselves. */
+  allErrors(): Record<ErrorKind, number> {
+    return { ...this.errors, status: this.sum(B.UNEXPECTED), check: this.sum(B.REFUSED) + this.sum(B.THROWN) };
   }
 
   histogram(): Histogram {
     const all = new Histogram();
-    for (const { histogram } of this.threads) all.add(histogram);
+    for (const histogram of this.#histograms()) all.add(histogram);
     return all;
+  }
+
+  /** Of TLS, how long they took. */
+  handshakes(): Histogram {
+    const all = new Histogram();
+    for (const { handshakes } of this.threads) all.add(handshakes);
+    return all;
+  }
+
+  #histograms(): Histogram[] {
+    const all = this.threads.map(({ histogram }) => histogram);
+    return this.#waited === undefined ? all : [...all, this.#waited];
   }
 
   /**
@@ -101,11 +141,14 @@ export class Tally {
         put = upTo;
       }
     }
+    // Percentiles cannot be spread: they belong where most of the time since the last sample was.
+    this.#latencies.sample(Math.min(last, Math.floor((from + elapsed) / 2 / this.#interval)), this.#histograms());
     if (last >= LONGEST_SERIES) this.#coarsen();
   }
 
   #coarsen(): void {
     this.#interval *= COARSER;
+    this.#latencies.coarsen(COARSER);
     for (const key of KEYS) {
       const series = this.#series[key];
       const fewer = series.splice(0);
@@ -116,7 +159,13 @@ export class Tally {
   }
 
   get series(): TimeSeries {
-    return { interval: this.#interval, ...this.#series };
+    const { length } = this.#series.responses;
+    return {
+      interval: this.#interval,
+      ...this.#series,
+      p50: this.#latencies.percentiles(0.5, length),
+      p99: this.#latencies.percentiles(0.99, length),
+    };
   }
 
   /** Responses by status code. */
@@ -135,6 +184,8 @@ export class Tally {
     for (const [code, count] of Object.entries(this.statuses())) {
       if (expected[Number(code)] !== 1) all.set(`status ${code}`, count);
     }
+    const checks = { 'check refused the answer': this.sum(B.REFUSED), 'check threw': this.sum(B.THROWN) };
+    for (const [what, count] of Object.entries(checks)) if (count > 0) all.set(what, count);
     return Object.fromEntries([...all].sort(([a], [b]) => (a < b ? -1 : 1)));
   }
 }

@@ -31,7 +31,7 @@ export class Core {
 
   /** @throws EpollError, with nothing left open */
   constructor(options: CheckedOptions, sink: Sink) {
-    const { plan, capacity, handler, handlerData, resourceLimits } = options;
+    const { plan, capacity, handler, handlerData, resourceLimits, threadFile } = options;
     this.#sink = sink;
     this.#header = L.headerOf(plan);
     this.#hasHandler = handler !== undefined;
@@ -67,6 +67,7 @@ export class Core {
       handler,
       handlerData,
       resourceLimits,
+      threadFile,
       onDeath: (index, error) => this.#died(index, error),
     });
     addExitHook(this.#exit);

@@ -3,6 +3,7 @@ import { type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { EpollError } from '../../shared/errors.js';
 import { close, pipe } from '../../shared/kernel/syscalls.js';
 import { ringBell } from '../../shared/service/bell.js';
+import { closeTracked, track } from './tracked-fd.js';
 
 export class Doorbell {
   /** What the threads write to. */
@@ -16,7 +17,12 @@ export class Doorbell {
     const code = pipe(fds);
     if (code < 0) throw new EpollError(code, 'pipe2');
     const [readable = -1, writable = -1] = fds;
-    this.bell = writable;
+    try {
+      this.bell = track(writable);
+    } catch (error) {
+      close(readable);
+      throw error;
+    }
     const options: SocketConstructorOpts & { onread: OnReadOpts } = {
       fd: readable,
       readable: true,
@@ -58,6 +64,6 @@ export class Doorbell {
   /** No thread writes any more. */
   close(): void {
     this.#socket.destroy();
-    close(this.bell);
+    closeTracked(this.bell);
   }
 }

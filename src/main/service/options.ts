@@ -1,11 +1,12 @@
 /** The options of WaitService.start, checked, each read once. */
 import { availableParallelism } from 'node:os';
 import { resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import type { ResourceLimits } from 'node:worker_threads';
 import { options as checkOptions, integer } from '../../shared/arguments.js';
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import { createPlan, type Plan } from '../../shared/service/layout.js';
+import { ownThreadFile } from './thread-file.js';
 
 export interface WaitServiceOptions {
   /** Threads that wait, 1 to 254; default os.availableParallelism(). */
@@ -23,6 +24,11 @@ export interface WaitServiceOptions {
   /** Most runs of one thread whose promises are pending at a time, 1 to 65,536; default 64. 1: a thread waits for each. */
   concurrency?: number | undefined;
   resourceLimits?: ResourceLimits | undefined;
+  /**
+   * Where the threads' module is: a bundle of `epoll-pool/thread`. Without it, a program that was bundled writes the module
+   * to a temporary file.
+   */
+  threadFile?: string | URL | undefined;
 }
 
 export interface CheckedOptions {
@@ -32,6 +38,8 @@ export interface CheckedOptions {
   readonly handler: string | undefined;
   readonly handlerData: unknown;
   readonly resourceLimits: ResourceLimits | undefined;
+  /** A path. */
+  readonly threadFile: string;
 }
 
 /** A claim word has a byte for its owner: 0 is nobody, 255 the main thread. */
@@ -59,6 +67,7 @@ export function checkServiceOptions(given: WaitServiceOptions): CheckedOptions {
   const stateBytes = integer(givenStateBytes, 'stateBytes', 0, MOST_STATE);
   const concurrency = integer(givenConcurrency, 'concurrency', 1, MOST_CONCURRENCY);
   const handler = handlerUrl(given.handler);
+  const threadFile = filePath(given.threadFile, 'threadFile') ?? ownThreadFile();
   const resourceLimits = checkLimits(given.resourceLimits);
   // Threads that are replaced later get what was given now.
   const handlerData: unknown = structuredClone(given.handlerData);
@@ -68,6 +77,7 @@ export function checkServiceOptions(given: WaitServiceOptions): CheckedOptions {
     handler,
     handlerData,
     resourceLimits,
+    threadFile,
   };
 }
 
@@ -87,6 +97,18 @@ function handlerUrl(handler: unknown): string | undefined {
   if (handler instanceof URL) return handler.href;
   if (typeof handler !== 'string') throw invalidType('handler', 'a path or a URL', handler);
   return /^(file|data|node):/.test(handler) ? handler : pathToFileURL(resolve(handler)).href;
+}
+
+/** A file's URL, as a string too, or a path, relative to the working directory. */
+function filePath(file: unknown, name: string): string | undefined {
+  if (file === undefined) return undefined;
+  if (!(file instanceof URL) && typeof file !== 'string') throw invalidType(name, 'a path or the URL of a file', file);
+  if (typeof file === 'string' && !file.startsWith('file:')) return resolve(file);
+  try {
+    return fileURLToPath(file);
+  } catch {
+    throw invalidType(name, 'a path or the URL of a file', file);
+  }
 }
 
 function checkLimits(given: unknown): ResourceLimits | undefined {

@@ -1,7 +1,8 @@
 /** The fds of one service: the epoll instance, the eventfds that wake every thread for good and one for a moment, and the doorbell. */
 import { EpollError } from '../../shared/errors.js';
-import { close, epollCreate, eventfd, type Memory, write } from '../../shared/kernel/syscalls.js';
+import { epollCreate, eventfd, type Memory, write } from '../../shared/kernel/syscalls.js';
 import { Doorbell } from './doorbell.js';
+import { closeTracked, track } from './tracked-fd.js';
 
 const ONE: Memory = new BigUint64Array([1n]);
 
@@ -16,8 +17,9 @@ export class Resources {
     const opened: number[] = [];
     const open = (fd: number, syscall: string): number => {
       if (fd < 0) throw new EpollError(fd, syscall);
-      opened.push(fd);
-      return fd;
+      const own = track(fd);
+      opened.push(own);
+      return own;
     };
     try {
       this.epfd = open(epollCreate(), 'epoll_create1');
@@ -25,7 +27,7 @@ export class Resources {
       this.wakeFd = open(eventfd(0), 'eventfd');
       this.doorbell = new Doorbell(onRing);
     } catch (error) {
-      for (const fd of opened) close(fd);
+      for (const fd of opened) closeTracked(fd);
       throw error;
     }
   }
@@ -37,8 +39,8 @@ export class Resources {
 
   close(): void {
     this.doorbell.close();
-    close(this.epfd);
-    close(this.exitFd);
-    close(this.wakeFd);
+    closeTracked(this.epfd);
+    closeTracked(this.exitFd);
+    closeTracked(this.wakeFd);
   }
 }

@@ -7,8 +7,10 @@ import { LONGEST_TIMER } from '../../shared/clock.js';
 import { EPOLLEXCLUSIVE } from '../../shared/epoll/flags.js';
 import { EBADF, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
 import { requireLinux } from '../../shared/kernel/syscalls.js';
+import { requirePackage } from '../../shared/packages.js';
+import { refuseOnBun } from '../../shared/runtime.js';
 import { TypedEmitter } from '../typed-emitter.js';
-import type { Core } from './core.js';
+import { Core } from './core.js';
 import type { Sink } from './inbox/intake.js';
 import { EventIteration } from './inbox/iteration.js';
 import type { Registration, ServiceEvent, WaitServiceEvents } from './inbox/service-event.js';
@@ -92,8 +94,9 @@ export class WaitService
   static async start(options: WaitServiceOptions = {}): Promise<WaitService> {
     const checked = checkServiceOptions(options);
     requireLinux();
-    // Loaded when needed: whoever uses only the primitive does not load piscina.
-    const { Core } = await import('./core.js');
+    refuseOnBun('WaitService, and load() which stands on it, need Node; Epoll and wait() work, in Workers too');
+    // Loaded when needed: whoever uses only the primitive does not load it. Here, while nothing is open that a failure would leave.
+    requirePackage('piscina');
     const service = new WaitService(new Starting(checked, sink => new Core(checked, sink)));
     const alive = setInterval(() => {}, LONGEST_TIMER);
     try {

@@ -1,4 +1,7 @@
-/** What a service counts. */
+/**
+ * What a service counts. The fields stand in shared/service/layout.ts; threads count in worker/service/wait-loop.ts and runner.ts,
+ * and what the main thread does in their place in inbox/stand-in.ts.
+ */
 import * as L from '../../shared/service/layout.js';
 
 export interface ThreadStats {
@@ -6,7 +9,10 @@ export interface ThreadStats {
   /** epoll_wait calls, and the events they returned. */
   readonly waits: number;
   readonly events: number;
-  /** Handler runs (or events published to this thread, without a handler). */
+  /**
+   * Handler runs (or events published to this thread, without a handler), each counted within moments after its end: what a
+   * run has posted, or the event itself, may be seen before.
+   */
   readonly handled: number;
   /** Events met while another thread held the same registration: handed over to it, never run beside it. */
   readonly contended: number;

@@ -4,6 +4,7 @@ import type { EventInit, FdLike } from '../arguments.js';
 import * as args from '../arguments.js';
 import { EBADF, EpollError, invalidType } from '../errors.js';
 import * as sys from '../kernel/syscalls.js';
+import { refuseOnBun } from '../runtime.js';
 import { Borrowed } from './borrowed.js';
 import { checkEvents, type Event, type Events, fill } from './events.js';
 import { readRegistered } from './fdinfo.js';
@@ -31,6 +32,11 @@ export function control(epoll: Epoll, op: number, open: () => number, events: nu
     throw error;
   }
   return fd;
+}
+
+/** @throws Error ERR_FEATURE_UNAVAILABLE_ON_PLATFORM where the event loop cannot watch an epoll instance */
+function requireLoop(): void {
+  refuseOnBun('waitAsync() and for await need Node or Deno; wait() works, in a Worker if it is to block nothing else');
 }
 
 /**
@@ -159,10 +165,14 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * rings. The loop watches the instance inside another one, whose look takes the news before this wait does. For them use
    * `wait` in a thread that does nothing else, or a WaitService.
    *
-   * @returns how many events; 0: timed out. Rejects with an AbortError, with EpollError EBADF when closed, as `wait`, and
-   *   with ELOOP where other instances are nested in this one as deep as the kernel allows: the loop's own is on top
+   * Of instances inside instances it takes a chain of three, this one included; wait() takes the kernel's most, five: the
+   * loop's own two are on top here.
+   *
+   * @returns how many events; 0: timed out. Rejects with an AbortError, with EpollError EBADF when closed, as `wait`, with
+   *   ELOOP for a longer chain (as soon as nothing is ready), and with ERR_FEATURE_UNAVAILABLE_ON_PLATFORM on Bun
    */
   async waitAsync(events: Events, timeout = -1, options: WaitOptions = {}): Promise<number> {
+    requireLoop();
     checkEvents(events);
     const limit = args.timeout(timeout);
     args.options(options);
@@ -182,6 +192,7 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * Not for files whose poll tells a change only once; see `waitAsync`.
    */
   [Symbol.asyncIterator](): AsyncIterableIterator<Event> {
+    requireLoop();
     let done = false;
     const iterator: AsyncIterableIterator<Event> = {
       next: () => {
@@ -216,7 +227,8 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * What the kernel itself says is registered (/proc/self/fdinfo), in no particular order. It adds EPOLLERR and EPOLLHUP
    * to every mask, and a spent EPOLLONESHOT has lost its readiness bits.
    *
-   * @throws EpollError EBADF, EINVAL (not an epoll fd), EMFILE, ENFILE
+   * @throws EpollError EBADF, EINVAL (not an epoll fd), EMFILE, ENFILE; ENOENT where /proc is not mounted, EACCES where
+   *   --permission forbids to read it
    */
   registered(): Array<Event & { readonly fd: number }> {
     return readRegistered(this.#open('open'));

@@ -1,7 +1,7 @@
 /** epoll_wait as the contract has it: EINTR retried with the time that is left, fractions honoured, no limit on the time. */
 import { isMainThread } from 'node:worker_threads';
 import { deadlineAfter, remaining } from '../clock.js';
-import { EINTR, ENOSYS } from '../errors.js';
+import { EINTR } from '../errors.js';
 import { epollWait, epollWaitPrecise, type Memory } from '../kernel/syscalls.js';
 
 const INT_MAX = 0x7fff_ffff;
@@ -12,6 +12,7 @@ const INT_MAX = 0x7fff_ffff;
  */
 const SLICE = isMainThread ? INT_MAX : 20;
 
+/** Whether epoll_pwait2 is there to count fractions of a millisecond. */
 let precise = true;
 
 /** @param timeout milliseconds, -1 for ever. @returns how many events, or the negative errno */
@@ -33,10 +34,12 @@ export function waitFor(epfd: number, words: Memory, max: number, timeout: numbe
 /** At most a slice. @param left milliseconds, -1 for ever */
 function waitOnce(epfd: number, words: Memory, max: number, left: number): number {
   if (left < 0 || left >= SLICE) return epollWait(epfd, words, max, left < 0 && SLICE === INT_MAX ? -1 : SLICE);
-  if (precise && !Number.isInteger(left)) {
-    const n = epollWaitPrecise(epfd, words, max, left);
-    if (n !== -ENOSYS) return n;
-    precise = false;
-  }
-  return epollWait(epfd, words, max, Math.ceil(left));
+  const whole = Math.ceil(left);
+  if (!precise || whole === left) return epollWait(epfd, words, max, whole);
+  const n = epollWaitPrecise(epfd, words, max, left);
+  if (n >= 0 || n === -EINTR) return n;
+  // Sandboxes refuse it with any errno. If it was not the call that is wrong, epoll_wait says so too.
+  const again = epollWait(epfd, words, max, whole);
+  if (again >= 0) precise = false;
+  return again;
 }

@@ -24,6 +24,7 @@ export const DIGIT_9 = 57;
 export const COLON = 58;
 export const SEMICOLON = 59;
 export const LOWER_C = 99;
+export const LOWER_I = 105;
 export const LOWER_K = 107;
 export const LOWER_T = 116;
 
@@ -38,6 +39,7 @@ export const TRANSFER_ENCODING = 3;
 export const CLOSE = 4;
 export const KEEP_ALIVE = 5;
 export const CHUNKED = 6;
+export const IDENTITY = 7;
 
 /** The words that matter, in lower case. */
 export const WORDS: readonly Uint8Array[] = [
@@ -48,4 +50,5 @@ export const WORDS: readonly Uint8Array[] = [
   'close',
   'keep-alive',
   'chunked',
+  'identity',
 ].map(word => new Uint8Array(Buffer.from(word)));

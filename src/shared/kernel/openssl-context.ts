@@ -1,7 +1,8 @@
 /** What OpenSSL has for making contexts: for the threads that make them only. As unsafe as openssl.ts. */
 import { unavailable } from '../errors.js';
+import type { Koffi } from './koffi.js';
 import type { Act, Pointer } from './openssl.js';
-import { type Call, close, type Koffi, type Memory, native, pipe, read } from './syscalls.js';
+import { type Call, close, type Memory, native, pipe, read } from './syscalls.js';
 
 export const SSL_CTRL_MODE = 33;
 export const SSL_CTRL_SET_READ_AHEAD = 41;

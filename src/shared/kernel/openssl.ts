@@ -3,7 +3,8 @@
  * C: an address is a plain number, and whoever calls has checked what it points to. Names and constants are OpenSSL's own.
  */
 import { unavailable } from '../errors.js';
-import { type Call, type Koffi, type Memory, native } from './syscalls.js';
+import type { Koffi } from './koffi.js';
+import { type Call, type Memory, native } from './syscalls.js';
 
 /** A call whose result is a C string. */
 type Words<A extends unknown[]> = (...args: A) => string | null;

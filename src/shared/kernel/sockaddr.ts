@@ -1,6 +1,7 @@
 /** struct sockaddr of the three families, to and from what users write: host and port, or a path. */
 import { isIPv4, isIPv6 } from 'node:net';
 import { ENODEV, EpollError } from '../errors.js';
+import type { SocketAddress } from './socket-address.js';
 import {
   AF_INET,
   AF_INET6,
@@ -11,14 +12,6 @@ import {
   interfaceName,
   parseAddress,
 } from './sockets.js';
-
-export interface SocketAddress {
-  readonly family: 'IPv4' | 'IPv6' | 'unix';
-  /** A number as text, or a path: '' of a socket without one, a first character NUL for one of the abstract namespace. */
-  readonly address: string;
-  /** 0 for a unix socket. */
-  readonly port: number;
-}
 
 /** Bytes of the longest one, struct sockaddr_un. */
 export const SOCKADDR_BYTES = 110;

@@ -123,6 +123,16 @@ export function connect(fd: number, address: Memory): number {
   return code === -EINPROGRESS || code === -EINTR ? 0 : code;
 }
 
+const UNSPECIFIED = new Uint8Array(16); // family 0, AF_UNSPEC
+
+/**
+ * connect(2) to AF_UNSPEC: a TCP socket is as it was before it was connected, its options and its place in epoll instances
+ * kept, and can be connected anew.
+ */
+export function disconnect(fd: number): number {
+  return libc().connect(fd, UNSPECIFIED, UNSPECIFIED.byteLength) < 0 ? failure() : 0;
+}
+
 /** @param how 0: reading, 1: writing, 2: both */
 export function shutdown(fd: number, how: number): number {
   return libc().shutdown(fd, how) < 0 ? failure() : 0;

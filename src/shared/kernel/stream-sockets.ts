@@ -1,16 +1,8 @@
 /** Sockets of `epoll-pool/sys` that listen and connect, over TCP or on a path, and what the kernel says of them. */
 import * as args from '../arguments.js';
 import { EADDRNOTAVAIL, EAFNOSUPPORT, EpollError, invalidType, outOfRange } from '../errors.js';
-import {
-  decode,
-  encodeHost,
-  encodePath,
-  isNumericHost,
-  PATH_BYTES,
-  SOCKADDR_BYTES,
-  type SocketAddress,
-  type Target,
-} from './sockaddr.js';
+import { decode, encodeHost, encodePath, isNumericHost, PATH_BYTES, SOCKADDR_BYTES, type Target } from './sockaddr.js';
+import type { SocketAddress } from './socket-address.js';
 import * as sockets from './sockets.js';
 import { close } from './syscalls.js';
 
@@ -21,26 +13,26 @@ const BACKLOG = 511;
 
 export interface ListenOptions {
   /** A numeric address, IPv6 with its zone if need be. Default '::', which takes IPv4 too; '0.0.0.0' where there is no IPv6. */
-  host?: string;
+  host?: string | undefined;
   /** 0 to 65,535; 0, the default: one that is free, which localAddress() tells. */
-  port?: number;
+  port?: number | undefined;
   /** A unix socket instead: at most 107 bytes. It must not exist yet, and closing the fd does not remove it. With a first character NUL: a name of the abstract namespace. */
-  path?: string;
+  path?: string | undefined;
   /** Connections that wait to be accepted; default 511. The sysctl net.core.somaxconn is a limit too. */
-  backlog?: number;
+  backlog?: number | undefined;
   /** Others that say so too, in this process or another of the user's, listen on the same port; the kernel spreads connections. */
-  reusePort?: boolean;
+  reusePort?: boolean | undefined;
   /** '::' takes no IPv4. */
-  ipv6Only?: boolean;
+  ipv6Only?: boolean | undefined;
 }
 
 export interface ConnectOptions {
   /** A numeric address, IPv6 with its zone if need be; default '127.0.0.1'. */
-  host?: string;
+  host?: string | undefined;
   /** 1 to 65,535. */
-  port?: number;
+  port?: number | undefined;
   /** A unix socket instead, as for listen(). */
-  path?: string;
+  path?: string | undefined;
 }
 
 /**

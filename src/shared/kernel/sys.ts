@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /** `epoll-pool/sys`: the few calls that fds which are not sockets of Node's need. */
 import * as args from '../arguments.js';
 import { EAGAIN, EINTR, EpollError } from '../errors.js';
@@ -5,7 +6,7 @@ import * as sockets from './sockets.js';
 import * as sys from './syscalls.js';
 import { readInto, writeFrom } from './transfer.js';
 
-export type { SocketAddress } from './sockaddr.js';
+export type { SocketAddress } from './socket-address.js';
 export {
   type ConnectOptions,
   connect,

@@ -1,16 +1,17 @@
 /**
- * Every system call of the package, through koffi: all are defined here, and those of sockets are offered by sockets.ts;
- * nothing else is unsafe. A call returns what the kernel returned, or the negative errno. Callers have checked their arguments: numbers are in range, and each buffer is as
- * long as the length beside it says.
+ * Every system call of the package, through koffi. A new one: its type in Libc, its definition in load(), and a function here
+ * (or in sockets.ts); sys.ts offers it to users. The folder kernel/ is all that is unsafe.
+ *
+ * A call returns what the kernel returned, or the negative errno. Callers have checked their arguments: numbers are in range,
+ * and each buffer is as long as the length beside it says.
  */
-import { createRequire } from 'node:module';
 import type { KoffiFunc, node as koffiNode } from 'koffi';
 import { EBADF, EINTR, ENOENT, unavailable } from '../errors.js';
+import { type Koffi, loadKoffi } from './koffi.js';
 import { defineUv, EventLoop, type Uv } from './uv.js';
 
 /** A buffer that a call fills or reads. */
 export type Memory = NodeJS.ArrayBufferView;
-export type Koffi = typeof import('koffi');
 
 /** A handle of the event loop's that watches one fd for reading. */
 export type PollHandle = koffiNode.PollHandle;
@@ -40,7 +41,6 @@ const NR_FSTAT = process.arch === 'x64' ? 5 : 80;
 const STAT_MODE = process.arch === 'x64' ? 6 : 4;
 const KCMP_EPOLL_TFD = 7;
 const SIGSET_BYTES = 8;
-const RTLD_LAZY_NOLOAD_NODELETE = 0x1 | 0x4 | 0x1000;
 
 export type Call<A extends unknown[]> = KoffiFunc<(...args: A) => number>;
 
@@ -91,7 +91,6 @@ export interface Libc {
 }
 
 let loaded: Libc | undefined;
-let binary: string | undefined;
 
 /** Loads koffi at the first call, so that importing the package works on every platform. */
 export function libc(): Libc {
@@ -119,70 +118,62 @@ export function koffiBinary(): string | undefined {
   return binary;
 }
 
+let binary: string | undefined;
+
 /**
  * All functions at once: koffi aborts the process when a thread is ended (worker.terminate(), process.exit()) while it
  * loads or defines one. So a thread is safe from its first call on.
  */
 function load(from?: string): Libc {
-  if (process.platform !== 'linux' || (process.arch !== 'x64' && process.arch !== 'arm64')) throw unavailable();
-  const require = createRequire(import.meta.url);
-  const koffi: Koffi = require(from ?? 'koffi');
-  const lib = koffi.load(null); // the running process: no library's name to guess, glibc or musl
-  const files = Object.keys(require.cache).filter(path => path.endsWith('.node'));
-  binary = files.find(path => require.cache[path]?.exports?.load === koffi.load);
-  // Whoever told this thread where it is has done so.
-  if (from === undefined && binary !== undefined) pin(koffi, binary);
+  const { platform, arch } = process;
+  if (platform !== 'linux' || (arch !== 'x64' && arch !== 'arm64')) {
+    throw unavailable(`epoll-pool needs Linux on x64 or arm64; this is ${platform}-${arch}`);
+  }
+  const { koffi, file, define } = loadKoffi(from);
+  binary = file;
   return {
     koffi,
-    uv: defineUv(koffi, lib),
+    uv: defineUv(koffi, define),
     errno: koffi.errno,
     addressOf: koffi.address,
-    epollWait: lib.func('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
-    epollWaitAt: lib.func('epoll_wait', 'int', ['int', 'size_t', 'int', 'int']),
-    read: lib.func('read', 'long', ['int', 'void *', 'size_t']),
-    readAt: lib.func('read', 'long', ['int', 'size_t', 'size_t']),
-    write: lib.func('write', 'long', ['int', 'void *', 'size_t']),
-    writeAt: lib.func('write', 'long', ['int', 'size_t', 'size_t']),
-    poll: lib.func('poll', 'int', ['void *', 'ulong', 'int']),
-    epoll_create1: lib.func('epoll_create1', 'int', ['int']),
-    epoll_ctl: lib.func('epoll_ctl', 'int', ['int', 'int', 'int', 'void *']),
-    eventfd: lib.func('eventfd', 'int', ['uint', 'int']),
-    timerfd_create: lib.func('timerfd_create', 'int', ['int', 'int']),
-    timerfd_settime: lib.func('timerfd_settime', 'int', ['int', 'int', 'void *', 'void *']),
-    pipe2: lib.func('pipe2', 'int', ['void *', 'int']),
-    socket: lib.func('socket', 'int', ['int', 'int', 'int']),
-    dup3: lib.func('dup3', 'int', ['int', 'int', 'int']),
-    socketpair: lib.func('socketpair', 'int', ['int', 'int', 'int', 'void *']),
-    accept4: lib.func('accept4', 'int', ['int', 'void *', 'void *', 'int']),
-    setsockopt: lib.func('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint']),
-    getsockopt: lib.func('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
-    bind: lib.func('bind', 'int', ['int', 'void *', 'uint']),
-    listen: lib.func('listen', 'int', ['int', 'int']),
-    connect: lib.func('connect', 'int', ['int', 'void *', 'uint']),
-    shutdown: lib.func('shutdown', 'int', ['int', 'int']),
-    getsockname: lib.func('getsockname', 'int', ['int', 'void *', 'void *']),
-    getpeername: lib.func('getpeername', 'int', ['int', 'void *', 'void *']),
-    inet_pton: lib.func('inet_pton', 'int', ['int', 'str', 'void *']),
-    inet_ntop: lib.func('inet_ntop', 'size_t', ['int', 'void *', 'void *', 'uint']),
-    if_nametoindex: lib.func('if_nametoindex', 'uint', ['str']),
-    if_indextoname: lib.func('if_indextoname', 'size_t', ['uint', 'void *']),
-    fcntl: lib.func('fcntl', 'int', ['int', 'int', 'long']),
-    close: lib.func('close', 'int', ['int']),
-    sched_yield: lib.func('sched_yield', 'int', []),
+    epollWait: define('epoll_wait', 'int', ['int', 'void *', 'int', 'int']),
+    epollWaitAt: define('epoll_wait', 'int', ['int', 'size_t', 'int', 'int']),
+    read: define('read', 'long', ['int', 'void *', 'size_t']),
+    readAt: define('read', 'long', ['int', 'size_t', 'size_t']),
+    write: define('write', 'long', ['int', 'void *', 'size_t']),
+    writeAt: define('write', 'long', ['int', 'size_t', 'size_t']),
+    poll: define('poll', 'int', ['void *', 'ulong', 'int']),
+    epoll_create1: define('epoll_create1', 'int', ['int']),
+    epoll_ctl: define('epoll_ctl', 'int', ['int', 'int', 'int', 'void *']),
+    eventfd: define('eventfd', 'int', ['uint', 'int']),
+    timerfd_create: define('timerfd_create', 'int', ['int', 'int']),
+    timerfd_settime: define('timerfd_settime', 'int', ['int', 'int', 'void *', 'void *']),
+    pipe2: define('pipe2', 'int', ['void *', 'int']),
+    socket: define('socket', 'int', ['int', 'int', 'int']),
+    dup3: define('dup3', 'int', ['int', 'int', 'int']),
+    socketpair: define('socketpair', 'int', ['int', 'int', 'int', 'void *']),
+    accept4: define('accept4', 'int', ['int', 'void *', 'void *', 'int']),
+    setsockopt: define('setsockopt', 'int', ['int', 'int', 'int', 'void *', 'uint']),
+    getsockopt: define('getsockopt', 'int', ['int', 'int', 'int', 'void *', 'void *']),
+    bind: define('bind', 'int', ['int', 'void *', 'uint']),
+    listen: define('listen', 'int', ['int', 'int']),
+    connect: define('connect', 'int', ['int', 'void *', 'uint']),
+    shutdown: define('shutdown', 'int', ['int', 'int']),
+    getsockname: define('getsockname', 'int', ['int', 'void *', 'void *']),
+    getpeername: define('getpeername', 'int', ['int', 'void *', 'void *']),
+    inet_pton: define('inet_pton', 'int', ['int', 'str', 'void *']),
+    inet_ntop: define('inet_ntop', 'size_t', ['int', 'void *', 'void *', 'uint']),
+    if_nametoindex: define('if_nametoindex', 'uint', ['str']),
+    if_indextoname: define('if_indextoname', 'size_t', ['uint', 'void *']),
+    fcntl: define('fcntl', 'int', ['int', 'int', 'long']),
+    close: define('close', 'int', ['int']),
+    sched_yield: define('sched_yield', 'int', []),
     // Variadic in C; on Linux x64 and arm64 integers and pointers are passed alike either way.
-    epoll_pwait2: lib.func('syscall', 'long', ['long', 'int', 'void *', 'int', 'void *', 'void *', 'size_t']),
-    pidfd_open: lib.func('syscall', 'long', ['long', 'int', 'uint']),
-    fstat: lib.func('syscall', 'long', ['long', 'int', 'void *']),
-    kcmp: lib.func('syscall', 'long', ['long', 'int', 'int', 'int', 'ulong', 'void *']),
+    epoll_pwait2: define('syscall', 'long', ['long', 'int', 'void *', 'int', 'void *', 'void *', 'size_t']),
+    pidfd_open: define('syscall', 'long', ['long', 'int', 'uint']),
+    fstat: define('syscall', 'long', ['long', 'int', 'void *']),
+    kcmp: define('syscall', 'long', ['long', 'int', 'int', 'int', 'ulong', 'void *']),
   };
-}
-
-/** Keeps koffi's binary mapped when the worker that loaded it ends: what native code leaves behind must find it there. */
-function pin(koffi: Koffi, file: string): void {
-  const dlopen: KoffiFunc<(path: string, flags: number) => unknown> = koffi
-    .load(null)
-    .func('dlopen', 'void *', ['str', 'int']);
-  dlopen(file, RTLD_LAZY_NOLOAD_NODELETE);
 }
 
 /** The negative errno of a call that has just returned -1: read before anything else runs. */
@@ -245,7 +236,7 @@ export function epollWait(epfd: number, events: Memory, max: number, millisecond
 
 const timespec = new BigInt64Array(2);
 
-/** One epoll_pwait2 (Linux 5.11), not retried; -ENOSYS before. @param milliseconds at least 0, with fractions */
+/** One epoll_pwait2 (Linux 5.11), not retried; older kernels and sandboxes refuse it. @param milliseconds at least 0, with fractions */
 export function epollWaitPrecise(epfd: number, events: Memory, max: number, milliseconds: number): number {
   const c = libc();
   setTimespec(timespec, 0, milliseconds);
@@ -257,7 +248,7 @@ const watched = new Uint32Array(3);
 
 /**
  * Whether `fd` still is the file that was registered with `epfd` under that number (kcmp(2), KCMP_EPOLL_TFD).
- * True as well where the kernel does not say: it may be built, or sandboxed, without kcmp.
+ * True as well where the kernel does not say: it may be built without kcmp, and sandboxes refuse it, with any errno.
  */
 export function isRegisteredFile(epfd: number, fd: number): boolean {
   const c = libc();

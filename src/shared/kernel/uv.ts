@@ -7,9 +7,9 @@
  * checked before it is relied upon.
  */
 import { MessageChannel } from 'node:worker_threads';
-import type { KoffiFunc, LibraryHandle } from 'koffi';
+import type { KoffiFunc } from 'koffi';
+import type { Define, Koffi } from './koffi.js';
 
-type Koffi = typeof import('koffi');
 type Call<A extends unknown[], R = number> = KoffiFunc<(...args: A) => R>;
 
 /** What of libuv is called. */
@@ -23,15 +23,15 @@ export interface Uv {
 }
 
 /** Undefined where the runtime does not export them. */
-export function defineUv(koffi: Koffi, lib: LibraryHandle): Uv | undefined {
+export function defineUv(koffi: Koffi, define: Define): Uv | undefined {
   try {
     return {
       koffi,
-      napi_get_uv_event_loop: lib.func('napi_get_uv_event_loop', 'int', ['void *', 'void *']),
-      uv_backend_fd: lib.func('uv_backend_fd', 'int', ['size_t']),
-      uv_backend_timeout: lib.func('uv_backend_timeout', 'int', ['size_t']),
-      uv_update_time: lib.func('uv_update_time', 'void', ['size_t']),
-      uv_handle_get_type: lib.func('uv_handle_get_type', 'int', ['size_t']),
+      napi_get_uv_event_loop: define('napi_get_uv_event_loop', 'int', ['void *', 'void *']),
+      uv_backend_fd: define('uv_backend_fd', 'int', ['size_t']),
+      uv_backend_timeout: define('uv_backend_timeout', 'int', ['size_t']),
+      uv_update_time: define('uv_update_time', 'void', ['size_t']),
+      uv_handle_get_type: define('uv_handle_get_type', 'int', ['size_t']),
     };
   } catch {
     return undefined;

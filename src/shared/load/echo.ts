@@ -6,6 +6,7 @@ import { COMPLETE, FAILED, MORE, type Outcome } from './http-response.js';
 const BYTES = 0;
 
 export class EchoFramer implements Framer {
+  head = false;
   readonly status = 0;
   readonly close = false;
   readonly problem = 'truncated';
@@ -26,6 +27,10 @@ export class EchoFramer implements Framer {
     words[at + BYTES] = 0;
     this.offset = start + left;
     return COMPLETE;
+  }
+
+  isPartial(words: Float64Array, at: number): boolean {
+    return words[at + BYTES] !== 0;
   }
 
   end(words: Float64Array, at: number): Outcome {

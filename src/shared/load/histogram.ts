@@ -47,6 +47,7 @@ export interface PercentilePoint {
  * mean are exact. One thread records; any thread may read meanwhile, and is then short of what was recorded just now.
  */
 export class Histogram {
+  static readonly BUCKETS = BUCKETS;
   /** Size of its memory in bytes. */
   static readonly BYTES = (HEADER + BUCKETS) * Float64Array.BYTES_PER_ELEMENT;
 
@@ -124,6 +125,16 @@ export class Histogram {
     }
     // What the buckets say: the other's thread may be recording.
     to[COUNT] = this.count + count;
+  }
+
+  /** Adds what is in each bucket to `counts`, which has BUCKETS of them. */
+  addTo(counts: Float64Array): void {
+    for (let i = 0; i < BUCKETS; i++) counts[i] = (counts[i] ?? 0) + (this.#words[HEADER + i] ?? 0);
+  }
+
+  /** The middle of a bucket, in microseconds. */
+  static middleOf(bucket: number): number {
+    return (lowerEdge(bucket) + lowerEdge(bucket + 1)) / 2;
   }
 
   reset(): void {

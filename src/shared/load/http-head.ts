@@ -14,6 +14,7 @@ const {
   DIGIT_9,
   COLON,
   LOWER_C,
+  LOWER_I,
   LOWER_K,
   LOWER_T,
   VERSION,
@@ -24,6 +25,7 @@ const {
   CLOSE,
   KEEP_ALIVE,
   CHUNKED,
+  IDENTITY,
   WORDS,
 } = g;
 const {
@@ -189,7 +191,7 @@ function readName(words: Float64Array, at: number, chunk: Uint8Array, start: num
   return i;
 }
 
-/** Content-Length: digits with blanks around. The same again is allowed, another is not (RFC 9112, 6.3). */
+/** Content-Length: digits with blanks around, or several between commas. All must be the same (RFC 9112, 6.3). */
 function readLength(words: Float64Array, at: number, chunk: Uint8Array, start: number, stop: number): number {
   let state = (words[at + STATE] ?? 0) | 0;
   let number = state === S_LENGTH_START ? 0 : (words[at + NUMBER] ?? 0);
@@ -203,11 +205,16 @@ function readLength(words: Float64Array, at: number, chunk: Uint8Array, start: n
     } else if (c === SPACE || c === TAB) {
       if (state === S_LENGTH) state = S_LENGTH_END;
     } else {
-      if ((c !== CR && c !== LF) || state === S_LENGTH_START) return BAD_LENGTH;
+      if ((c !== CR && c !== LF && c !== COMMA) || state === S_LENGTH_START) return BAD_LENGTH;
       const flags = words[at + FLAGS] ?? 0;
       if ((flags & F_LENGTH) !== 0 && words[at + LEFT] !== number) return BAD_LENGTH;
       words[at + LEFT] = number;
       words[at + FLAGS] = flags | F_LENGTH;
+      if (c === COMMA) {
+        number = 0;
+        state = S_LENGTH_START;
+        continue;
+      }
       state = c === CR ? S_LINE_FEED : S_LINE;
       break;
     }
@@ -232,6 +239,7 @@ function readWords(words: Float64Array, at: number, chunk: Uint8Array, start: nu
         word = OTHER;
         if (lower === LOWER_C) word = transfer ? CHUNKED : CLOSE;
         else if (lower === LOWER_K && !transfer) word = KEEP_ALIVE;
+        else if (lower === LOWER_I && transfer) word = IDENTITY;
         state = S_WORD;
         k = 0;
       } else if (lower !== WORDS[word]?.[k]) {
@@ -255,6 +263,8 @@ function readWords(words: Float64Array, at: number, chunk: Uint8Array, start: nu
 }
 
 function withWord(flags: number, transfer: boolean, whole: boolean, word: number): number {
+  // What servers of the last century say for no coding at all (RFC 2616, 3.6).
+  if (transfer && whole && word === IDENTITY) return flags;
   // Only a body that was chunked last of all says where it ends (RFC 9112, 6.3).
   if (transfer) return whole && word === CHUNKED ? flags | F_TRANSFER | F_CHUNKED : (flags | F_TRANSFER) & ~F_CHUNKED;
   if (whole && word === CLOSE) return flags | F_CLOSE;

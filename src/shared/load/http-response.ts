@@ -1,4 +1,6 @@
 /** Finds where HTTP/1.x responses end (RFC 9112) in a stream that comes in chunks, wherever it was cut. */
+
+import { CR, LF } from '../http/grammar.js';
 import { readChunkLines } from './http-chunk.js';
 import { readHead } from './http-head.js';
 import { RepeatedHead } from './http-repeat.js';
@@ -32,6 +34,8 @@ export class ResponseFramer {
   /** Doubles of state that each connection needs; all 0 is a fresh one. */
   static readonly WORDS = s.STATE_WORDS;
 
+  /** Whether the responses that come now answer HEAD, and so have no body. */
+  head: boolean;
   /** Of the complete response: its status code. */
   status = 0;
   /** Its bytes as they came: headers, chunk framing and 1xx responses before it included. */
@@ -43,12 +47,11 @@ export class ResponseFramer {
   /** What is wrong, once FAILED. */
   problem: s.ProtocolProblem = 'version';
 
-  readonly #head: boolean;
   readonly #maxHeader: number;
   readonly #repeated = new RepeatedHead();
 
   constructor(options: ResponseFramerOptions = {}) {
-    this.#head = options.head ?? false;
+    this.head = options.head ?? false;
     this.#maxHeader = options.maxHeaderBytes ?? 65_536;
   }
 
@@ -70,9 +73,20 @@ export class ResponseFramer {
    */
   next(words: Float64Array, at: number, chunk: Uint8Array, start: number, end: number): Outcome {
     let i = start | 0; // small integers, known as such: it doubles the speed
+    let from = i;
     while (i < end) {
       const state = (words[at + s.STATE] ?? 0) | 0;
       if (state < s.S_CHUNK) {
+        // Empty lines before a status line are nothing: some servers send one too many behind a body.
+        if (
+          state === s.S_STATUS_LINE &&
+          i === from &&
+          ((chunk[i] ?? 0) === CR || (chunk[i] ?? 0) === LF) &&
+          fresh(words, at)
+        ) {
+          from = ++i;
+          continue;
+        }
         const header = words[at + s.HEADER] ?? 0;
         const stop = Math.min(end, i + this.#maxHeader - header) | 0;
         const next = this.#lines(words, at, chunk, i, stop, state);
@@ -82,7 +96,7 @@ export class ResponseFramer {
         const after = words[at + s.STATE] ?? 0;
         if (after === s.S_HEAD_DONE) {
           const outcome = this.#body(words, at);
-          if (outcome !== MORE) return outcome === COMPLETE ? this.#complete(words, at, start, i) : outcome;
+          if (outcome !== MORE) return outcome === COMPLETE ? this.#complete(words, at, from, i) : outcome;
         } else if (after === s.S_CHUNK) {
           words[at + s.HEADER] = 0; // each chunk's line has the limit for itself
         } else if (i === stop && stop < end) {
@@ -95,12 +109,16 @@ export class ResponseFramer {
           break;
         }
         i = (i + left) | 0;
-        if (state === s.S_BODY) return this.#complete(words, at, start, i);
+        if (state === s.S_BODY) return this.#complete(words, at, from, i);
         words[at + s.STATE] = s.S_CHUNK_END;
       }
     }
-    words[at + s.BYTES] = (words[at + s.BYTES] ?? 0) + end - start;
+    words[at + s.BYTES] = (words[at + s.BYTES] ?? 0) + end - from;
     return MORE;
+  }
+
+  isPartial(words: Float64Array, at: number): boolean {
+    return ResponseFramer.partial(words, at);
   }
 
   /**
@@ -138,7 +156,7 @@ export class ResponseFramer {
       words[at + s.MATCHED] = 0;
       return MORE;
     }
-    if (this.#head || status === 204 || status === 304) return COMPLETE;
+    if (this.head || status === 204 || status === 304) return COMPLETE;
     if ((flags & s.F_CHUNKED) !== 0) {
       words[at + s.STATE] = s.S_CHUNK_START;
       words[at + s.HEADER] = 0;
@@ -167,4 +185,9 @@ export class ResponseFramer {
     this.problem = problem;
     return FAILED;
   }
+}
+
+/** Whether nothing of a response has come. */
+function fresh(words: Float64Array, at: number): boolean {
+  return words[at + s.BYTES] === 0 && words[at + s.MATCHED] === 0;
 }

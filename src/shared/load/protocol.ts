@@ -46,6 +46,7 @@ function isProtocol(value: object): value is LoadProtocol {
 }
 
 export class ModuleFramer implements Framer {
+  head = false;
   readonly status = 0;
   readonly close = false;
   bytes = 0;
@@ -115,8 +116,12 @@ export class ModuleFramer implements Framer {
     return COMPLETE;
   }
 
+  isPartial(words: Float64Array, at: number): boolean {
+    return words[at + KEPT] !== 0 || words[at + LEFT] !== 0;
+  }
+
   end(words: Float64Array, at: number): Outcome {
-    return words[at + KEPT] === 0 && words[at + LEFT] === 0 ? MORE : this.#fail('truncated');
+    return this.isPartial(words, at) ? this.#fail('truncated') : MORE;
   }
 
   #fail(problem: string): Outcome {

@@ -16,7 +16,7 @@
  *                                                  threads' lists only say where to look
  *   held     an owner, perhaps more due            its handler runs; what comes meanwhile is due at the release
  *   resting  REST (and ASKED), with or without an owner
- * and the transitions are arrive, leave, take and wake (anybody), release, rest and ask (the owner), renew, settle and close
+ * (test/model has every interleaving of them) and the transitions are arrive, leave, take and wake (anybody), release, rest and ask (the owner), renew, settle and close
  * (the registry), abandon (the registry, for an owner that is dead).
  *
  * No two owners: only `arrive` and `take` set one, by exchanging a word that had none. No lost event: whoever meets an owner
@@ -111,6 +111,16 @@ export function isDue(word: number): boolean {
 /** Whether the word belongs to (the low bits of) that stamp. */
 export function hasStamp(word: number, stamp: number): boolean {
   return word >>> STAMP_SHIFT === (stamp & STAMP_MASK);
+}
+
+/** The low bits of the stamp that a word has. */
+export function stampOf(word: number): number {
+  return word >>> STAMP_SHIFT;
+}
+
+/** Whether two stamps have the same low bits. */
+export function isSameStamp(a: number, b: number): boolean {
+  return (a & STAMP_MASK) === (b & STAMP_MASK);
 }
 
 // ---- the transitions: a word, and the word after ------------------------------------------------------

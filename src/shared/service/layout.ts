@@ -11,12 +11,12 @@ export const DOORBELL = 1;
 export const KCMP = 2;
 /** The main thread has taken values of ready.post(): threads that wait for room sleep on this word. */
 export const POSTS = 3;
-/** Goes up with every entry that is for listeners: what a thread has put in its ring before another one's came before it. */
-export const NOTED = 6;
 /** 1 while the main thread takes what is ready itself: threads without a handler sleep on this word (inbox/stand-in.ts). */
 export const AWAKE = 4;
 /** 1: a file is watched whose poll tells a change once (files.ts). */
 export const NEWS = 5;
+/** Goes up with every entry that is for listeners: what a thread has put in its ring before another one's came before it. */
+export const NOTED = 6;
 /** How many registrations there are. */
 export const SIZE = 7;
 /** Threads that are blocked in epoll_wait, at least: one that dies there is counted for ever. */
@@ -29,7 +29,7 @@ export const WATCHED = 18;
 export const CURSOR = 32;
 const HEADER_WORDS = 64;
 
-// ---- a slot: what the service knows of one registration: 64 bytes, a cache line ---------------------------
+// ---- a slot: what the service knows of one registration: 64 bytes, a cache line; 14 and 15 are free ----------
 export const SLOT_WORDS = 16;
 export const CLAIM = 0;
 /** What the kernel carries with each event: changes with every registration and every modify(). */
@@ -93,6 +93,10 @@ export const TAKEN = 4;
 /** The slot + 1 that it is taking, giving to the main thread, or letting go of; what it took from there. */
 export const HAND = 5;
 export const HAND_DUE = 6;
+/** The event that it has taken from an agenda and not dealt with: slot, stamp (0: none) and mask. */
+export const EVENT_SLOT = 7;
+export const EVENT_STAMP = 8;
+export const EVENT_MASK = 9;
 /** Ring: what the main thread has taken. */
 export const HEAD = 16;
 /** Ring: 1 while the thread waits for room. */
@@ -222,7 +226,7 @@ export function queueOf(plan: Plan): Int32Array {
 export interface ThreadMemory {
   readonly words: Int32Array;
   readonly stats: Float64Array;
-  /** What epoll_wait fills; an entry's stamp is 0 once it is done. */
+  /** What epoll_wait fills; an entry's stamp is 0 once it was taken. */
   readonly agenda: Int32Array;
   /** Slots that are due, and that it has not come to yet: their numbers + 1. */
   readonly list: Int32Array;

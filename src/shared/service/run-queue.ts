@@ -124,12 +124,17 @@ export class RunQueue {
     for (;;) {
       // Up, to a word that has something at or behind `at`; bits below it in the word do not count.
       let index = at >>> BITS;
-      let found = index < this.#sizeOf(level) ? this.#wordOf(level, index) & (-1 << (at & WITHIN)) : 0;
+      let word = index < this.#sizeOf(level) ? this.#wordOf(level, index) : 0;
+      let found = word & (-1 << (at & WITHIN));
       while (found === 0) {
-        if (++level === levels) return -1;
+        if (level + 1 === levels) return -1;
+        // A bit that is set above an empty word goes, or nobody would ever see that the queue is empty.
+        if (word === 0 && this.#isAnnounced(level, index)) this.#clear(level, index);
+        level++;
         at = index + 1;
         index = at >>> BITS;
-        found = index < this.#sizeOf(level) ? this.#wordOf(level, index) & (-1 << (at & WITHIN)) : 0;
+        word = index < this.#sizeOf(level) ? this.#wordOf(level, index) : 0;
+        found = word & (-1 << (at & WITHIN));
       }
       // Down, to its first slot.
       for (;;) {
@@ -147,6 +152,12 @@ export class RunQueue {
         }
       }
     }
+  }
+
+  /** Whether the bit above that word of a level is set. */
+  #isAnnounced(level: number, index: number): boolean {
+    const above = index >>> BITS;
+    return above < this.#sizeOf(level + 1) && (this.#wordOf(level + 1, above) & (1 << (index & WITHIN))) !== 0;
   }
 
   #wordOf(level: number, index: number): number {

@@ -107,7 +107,7 @@ export class TlsContext implements Disposable {
     c.SSL_CTX_ctrl(pointer, ssl.SSL_CTRL_SET_SESS_CACHE_MODE, ssl.SSL_SESS_CACHE_OFF, null);
     if (protocols) c.SSL_CTX_set_alpn_protos(pointer, protocols, protocols.length);
     const name = (servername || host).replace(/\.$/, '');
-    expect(pointer, name);
+    expectHost(pointer, name);
     return new TlsContext(pointer, servername === '' || isIP(name) ? undefined : name);
   }
 
@@ -192,7 +192,7 @@ function setTicketKeys(pointer: number, keys: Buffer): void {
 }
 
 /** The name or address that certificates must have. */
-function expect(pointer: number, name: string): void {
+function expectHost(pointer: number, name: string): void {
   const c = ssl.opensslContext();
   const param = c.SSL_CTX_get0_param(pointer);
   if (isIP(name)) {

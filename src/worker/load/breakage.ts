@@ -1,54 +1,111 @@
-/** What becomes of a connection that cannot be used any more: its record is put in order, and the main thread is told. */
-import { EpollError } from '../../shared/errors.js';
+/** What becomes of a connection that cannot be used any more: its record is put in order, and it is opened again. */
 import * as B from '../../shared/load/board.js';
 import { ResponseFramer } from '../../shared/load/http-response.js';
-import { writeOff } from '../../shared/load/write-off.js';
+import { wordsFor } from '../../shared/load/problems.js';
+import type { Dialer } from './dialer.js';
+import type { Ledger } from './ledger.js';
 
 export class Breakage {
   readonly #board: B.Assignment;
-  readonly #part: (parting: B.Parting) => void;
+  readonly #records: Float64Array;
+  readonly #ledger: Ledger;
+  readonly #dialer: Dialer;
 
-  constructor(board: B.Assignment, part: (parting: B.Parting) => void) {
+  constructor(board: B.Assignment, ledger: Ledger, dialer: Dialer) {
     this.#board = board;
-    this.#part = part;
+    this.#records = board.records;
+    this.#ledger = ledger;
+    this.#dialer = dialer;
   }
 
   /** A read or a write failed. */
-  broken(at: number, code: number): false {
-    const { records } = this.#board;
-    // A reset between two requests is as good as an end.
-    if (records[at + B.UNDER_WAY] === 0) return this.parted(at);
+  broken(at: number, reason: string): false {
     // What came before the reset may have been a whole body that only the connection's end ends; it was cut all the same.
-    return this.#lose(at, 'reset', new EpollError(code, 'read').code);
+    return this.#over(at, reason);
   }
 
   /** The server has ended the connection. */
   closed(at: number): false {
-    return this.#board.records[at + B.UNDER_WAY] === 0 ? this.parted(at) : this.#lose(at, 'reset', 'closed');
+    return this.#over(at, 'closed before the response');
+  }
+
+  #over(at: number, detail: string): false {
+    const records = this.#records;
+    // A reset between two requests is as good as an end.
+    if (records[at + B.UNDER_WAY] === 0) return this.idle(at);
+    // It closed a connection that it had kept open; the request crossed that on its way.
+    if (
+      records[at + B.SERVED] === 1 &&
+      !ResponseFramer.partial(records, at + B.FRAMING) &&
+      this.#ledger.isRepeatable(at)
+    ) {
+      return this.refused(at);
+    }
+    return this.#lose(at, 'reset', detail);
+  }
+
+  /** The server was about to close when the requests came that are under way: they are sent once more, on another. */
+  refused(at: number): false {
+    this.#ledger.again(at);
+    this.#records[at + B.RETRIED] = this.#records[at + B.UNDER_WAY] ?? 0;
+    return this.#end(at, false);
   }
 
   /** What came is no response, or none that was asked for. */
   garbage(at: number, problem: string): false {
-    return this.#lose(at, 'protocol', problem);
+    return this.#lose(at, 'protocol', wordsFor(problem));
   }
 
-  /** The server closes in good order: what was sent behind its last response, is sent again on the next connection. */
+  /** The connection closes in good order: what was sent behind its last response, is sent again on the next. */
   parted(at: number): false {
-    const { records } = this.#board;
-    records[at + B.UNWRITTEN] = records[at + B.UNDER_WAY] ?? 0;
-    return this.#done(at, { kind: '', detail: '', lost: 0, counted: 0 });
+    if (this.#records[at + B.UNDER_WAY] !== 0) this.#ledger.again(at);
+    return this.#end(at, false);
+  }
+
+  /** The server has closed a connection on which nothing was under way. */
+  idle(at: number): false {
+    const records = this.#records;
+    const { schedule, times } = this.#board;
+    // A closed loop sends at once: a connection that ends without a request was closed in its face, and that is an error.
+    if (schedule !== undefined || records[at + B.SERVED] === 1 || records[at + B.EARLY] === 1)
+      return this.#end(at, true);
+    const now = this.#dialer.now();
+    if (now < (times[B.COUNT_FROM] ?? 0) || now >= (times[B.END] ?? 0)) return this.#end(at, true);
+    this.#tidy(at);
+    const todo = this.#dialer.replace(at, false, false);
+    const detail = 'reset closed before a request was sent';
+    this.#dialer.post({ id: at / this.#board.stride, kind: 'reset', detail, lost: 0, counted: 0, stands: true, todo });
+    return false;
   }
 
   #lose(at: number, kind: 'reset' | 'protocol', detail: string): false {
-    return this.#done(at, { kind, detail: `${kind} ${detail}`, ...writeOff(this.#board, at) });
+    const records = this.#records;
+    const lost = records[at + B.UNDER_WAY] ?? 0;
+    // Bytes that nobody asked for are an error too.
+    const alone = this.#dialer.now() >= (this.#board.times[B.COUNT_FROM] ?? 0) ? 1 : 0;
+    const counted = lost === 0 ? alone : B.countedOf(this.#board, at, lost);
+    B.fault(this.#board, counted, this.#dialer.now());
+    records[at + B.UNDER_WAY] = 0;
+    records[at + B.UNWRITTEN] = 0;
+    this.#tidy(at);
+    const todo = this.#dialer.replace(at, false, false);
+    const id = at / this.#board.stride;
+    this.#dialer.post({ id, kind, detail: `${kind} ${detail}`, lost, counted, stands: false, todo });
+    return false;
   }
 
-  #done(at: number, what: Omit<B.Parting, 'id' | 'epoch'>): false {
-    const { records, stride } = this.#board;
-    records[at + B.WRITTEN] = 0;
-    ResponseFramer.reset(records, at + B.FRAMING);
-    records[at + B.STATE] = B.DONE;
-    this.#part({ id: at / stride, epoch: records[at + B.EPOCH] ?? 0, ...what });
+  #end(at: number, idle: boolean): false {
+    this.#tidy(at);
+    const todo = this.#dialer.replace(at, true, idle);
+    if (todo === B.NOTHING) return false;
+    const id = at / this.#board.stride;
+    this.#dialer.post({ id, kind: '', detail: '', lost: 0, counted: 0, stands: false, todo });
     return false;
+  }
+
+  #tidy(at: number): void {
+    this.#records[at + B.WRITTEN] = 0;
+    this.#records[at + B.UNREAD] = 0;
+    ResponseFramer.reset(this.#records, at + B.FRAMING);
   }
 }

@@ -2,6 +2,7 @@
 import { EPOLLIN, EPOLLRDHUP } from '../../shared/epoll/flags.js';
 import * as B from '../../shared/load/board.js';
 import { clock } from '../../shared/load/clock.js';
+import { ResponseFramer } from '../../shared/load/http-response.js';
 import { IdleQueue } from '../../shared/load/idle-queue.js';
 import { EVENT, enter, leave, POPPED } from '../../shared/load/owner.js';
 import { Schedule, type SchedulePlan } from '../../shared/load/schedule.js';
@@ -22,6 +23,8 @@ export class OpenLoop {
   readonly #owners: Int32Array;
   readonly #schedule: Schedule;
   readonly #idle: IdleQueue;
+  /** Those that the server has closed meanwhile: they are opened when no other is free. */
+  readonly #spare: IdleQueue;
   readonly #ledger: Ledger;
   readonly #turner: Turner;
   #dispatching = false;
@@ -33,6 +36,7 @@ export class OpenLoop {
     this.#owners = board.owners;
     this.#schedule = new Schedule(schedule);
     this.#idle = new IdleQueue(board.idle);
+    this.#spare = new IdleQueue(board.spare);
     this.#ledger = ledger;
     this.#turner = turner;
   }
@@ -53,7 +57,7 @@ export class OpenLoop {
       const now = clock();
       if (now >= (times[B.DEADLINE] ?? 0)) break;
       while (this.#schedule.isDue(now)) {
-        const id = this.#idle.pop();
+        const id = this.#next();
         if (id < 0) break;
         if (!enter(this.#owners, id, POPPED)) continue;
         this.#records[id * stride + B.QUEUED] = 0;
@@ -61,6 +65,16 @@ export class OpenLoop {
       }
     } while (this.#queued);
     this.#dispatching = false;
+  }
+
+  /** A connection that is free; -1 if there is none. */
+  #next(): number {
+    for (;;) {
+      const id = this.#idle.pop();
+      if (id < 0) return this.#spare.pop();
+      if (this.#records[id * this.#board.stride + B.STATE] !== B.CLOSED) return id;
+      this.#spare.push(id);
+    }
   }
 
   /** The caller has entered. */
@@ -80,14 +94,17 @@ export class OpenLoop {
     const records = this.#records;
     const { times, pipelining } = this.#board;
     if (now >= (times[B.DEADLINE] ?? 0)) return;
-    while ((records[at + B.UNDER_WAY] ?? 0) < pipelining) {
+    // The server has begun to say something of its own, a farewell most likely: the rest of it is waited for.
+    if (records[at + B.UNDER_WAY] === 0 && ResponseFramer.partial(records, at + B.FRAMING)) return;
+    while ((records[at + B.UNDER_WAY] ?? 0) < pipelining && records[at + B.LAST_BEGUN] !== 1) {
       const due = this.#schedule.take(now);
       if (due < 0) break;
       if (due >= (times[B.COUNT_FROM] ?? 0) && !B.takeRequest(this.#board)) return;
       if (this.#dispatching && now - due > LATE_MS) this.#ledger.late();
       this.#ledger.begin(at, due, now);
     }
-    if ((records[at + B.UNDER_WAY] ?? 0) >= pipelining || records[at + B.QUEUED] === 1) return;
+    if ((records[at + B.UNDER_WAY] ?? 0) >= pipelining || records[at + B.LAST_BEGUN] === 1) return;
+    if (records[at + B.QUEUED] === 1) return;
     records[at + B.QUEUED] = 1;
     this.#queued = true;
     this.#idle.push(id);

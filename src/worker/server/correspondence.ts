@@ -44,7 +44,8 @@ class LiveFraming implements Framing {
   }
 
   get ending(): boolean {
-    return ((this.#words[this.base + L.FLAGS] ?? 0) & ENDED) !== 0 || Atomics.load(this.#header, L.CLOSING) !== 0;
+    // Asked when an answer is made too, outside any run: not of the connection that was framed last.
+    return Atomics.load(this.#header, L.CLOSING) !== 0;
   }
 }
 

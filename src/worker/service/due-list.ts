@@ -23,7 +23,7 @@ export class DueList {
   push(slot: number): boolean {
     const entries = this.#entries;
     if (this.#length === entries.length) return false;
-    Atomics.store(entries, (this.#first + this.#length) % entries.length, slot + 1);
+    entries[(this.#first + this.#length) % entries.length] = slot + 1;
     this.#length++;
     return true;
   }
@@ -32,7 +32,7 @@ export class DueList {
   shift(): number {
     const entries = this.#entries;
     const slot = (entries[this.#first] ?? 0) - 1;
-    Atomics.store(entries, this.#first, 0);
+    entries[this.#first] = 0;
     this.#first = (this.#first + 1) % entries.length;
     this.#length--;
     return slot;

@@ -1,5 +1,8 @@
 /** Loads a handler module. */
 import { invalidType } from '../../shared/errors.js';
+import { importUrl } from '../../shared/import-url.js';
+import { LOAD_HANDLER } from '../../shared/service/own-handlers.js';
+import * as loadHandlerModule from '../load/handler.js';
 import type { Ready } from './ready.js';
 
 /** A throw (or rejection) becomes an 'error' event and rests the registration until modify(). */
@@ -10,6 +13,9 @@ export interface HandlerModule {
   /** Runs once per thread before it waits. */
   setup?(handlerData: unknown): void | Promise<void>;
 }
+
+/** The package's own handler modules: part of the threads' module, so that a bundle need not find them. */
+const OWN: ReadonlyMap<string, HandlerModule> = new Map([[LOAD_HANDLER, loadHandlerModule]]);
 
 /** What a thread offers to modules of the package itself, in any run and between runs. */
 export interface ThreadServices {
@@ -30,10 +36,10 @@ export interface ThreadServices {
 /**
  * Imports the module and runs its setup. A module of the package itself may have `setupThread` instead.
  *
- * @param url as for import()
+ * @param url as for import(), or of one of the package's own
  */
 export async function loadHandler(url: string, handlerData: unknown, thread: ThreadServices): Promise<Handler> {
-  const imported: unknown = await import(url);
+  const imported: unknown = OWN.get(url) ?? (await importUrl(url));
   const outer = member(imported, 'default');
   // CommonJS, compiled from TypeScript or not: its exports are import()'s default.
   const [holder, handler] = typeof outer === 'function' ? [imported, outer] : [outer, member(outer, 'default')];

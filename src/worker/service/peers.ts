@@ -1,11 +1,23 @@
-/** Looks after the other threads: what one has not begun, and does not get to, goes to the run queue. */
+/** Looks after the other threads: what one has in hand, and does not get to, is shared out. */
+import { EVENT_WORDS } from '../../shared/kernel/syscalls.js';
 import * as claims from '../../shared/service/claim.js';
-import { CLAIM, type Plan, RUNS, SLOT_WORDS, slotsOf, threadOf } from '../../shared/service/layout.js';
+import {
+  AGENDA_SLOT,
+  AGENDA_STAMP,
+  CLAIM,
+  type Plan,
+  RUNS,
+  SLOT_WORDS,
+  slotsOf,
+  threadOf,
+} from '../../shared/service/layout.js';
 import type { RunQueue } from '../../shared/service/run-queue.js';
+import { Agenda } from './agenda.js';
 import { STUCK_MS } from './pace.js';
 
 interface Peer {
   readonly words: Int32Array;
+  readonly agenda: Agenda;
   readonly list: Int32Array;
   /** How often it had run something when it was last looked at, and since when that is so. */
   runs: number;
@@ -22,8 +34,8 @@ export class Peers {
     const others = Array.from({ length: plan.threads }, (_, i) => i).filter(i => i !== self);
     this.#slots = slotsOf(plan);
     this.#peers = others.map(i => {
-      const { words, list } = threadOf(plan, i);
-      return { words, list, runs: 0, since: 0 };
+      const { words, list, agenda } = threadOf(plan, i);
+      return { words, list, agenda: new Agenda(agenda, threadOf(plan, self).words), runs: 0, since: 0 };
     });
   }
 
@@ -32,8 +44,12 @@ export class Peers {
     return now - this.#active;
   }
 
-  /** What lies with one that has not got on for a while is anybody's from now on. Whether there was any. */
-  watch(now: number, queue: RunQueue): boolean {
+  /**
+   * What lies with one that has not got on for a while is shared out. Whether there was any.
+   *
+   * @param leave what becomes of an event that was in its agenda
+   */
+  watch(now: number, queue: RunQueue, leave: (slot: number, stamp: number, mask: number) => void): boolean {
     let found = false;
     for (const peer of this.#peers) {
       const runs = Atomics.load(peer.words, RUNS);
@@ -41,23 +57,42 @@ export class Peers {
         peer.runs = runs;
         peer.since = now;
         this.#active = now;
-      } else if (this.#share(peer, now - peer.since >= STUCK_MS ? queue : undefined)) {
+      } else if (!this.#hasMore(peer)) {
+        peer.since = now;
+      } else {
         this.#active = now;
+        // Since it was first seen so: what it has just fetched is its own.
+        if (now - peer.since < STUCK_MS) continue;
+        this.#share(peer, queue);
+        this.#takeEvents(peer.agenda, leave);
         found = true;
       }
     }
     return found;
   }
 
-  /** Whether something due is on its list; it goes to `queue`. */
-  #share({ list }: Peer, queue: RunQueue | undefined): boolean {
-    let found = false;
+  /** Whether it has something in hand beside its run. */
+  #hasMore({ list, agenda: { entries } }: Peer): boolean {
+    for (let i = 0; i < list.length; i++) if (list[i] !== 0) return true;
+    for (let at = 0; at < entries.length; at += EVENT_WORDS) {
+      if (entries[at + AGENDA_STAMP] !== 0 && (entries[at + AGENDA_SLOT] ?? 0) >= 0) return true;
+    }
+    return false;
+  }
+
+  #share({ list }: Peer, queue: RunQueue): void {
     for (let i = 0; i < list.length; i++) {
       const slot = Atomics.load(list, i) - 1;
-      if (slot < 0 || !claims.isDue(Atomics.load(this.#slots, slot * SLOT_WORDS + CLAIM))) continue;
-      queue?.push(slot);
-      found = true;
+      if (slot >= 0 && claims.isDue(Atomics.load(this.#slots, slot * SLOT_WORDS + CLAIM))) queue.push(slot);
     }
-    return found;
+  }
+
+  #takeEvents(agenda: Agenda, leave: (slot: number, stamp: number, mask: number) => void): void {
+    const count = agenda.entries.length / EVENT_WORDS;
+    for (let i = 0; i < count; i++) {
+      if (!agenda.take(i)) continue;
+      if (agenda.slot >= 0) leave(agenda.slot, agenda.stamp, agenda.mask);
+      agenda.done();
+    }
   }
 }

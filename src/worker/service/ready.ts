@@ -219,13 +219,14 @@ export class ReadyCache {
   readonly #parts: ReadyParts;
   readonly #kept: Array<ReadyRegistration | undefined>;
 
+  /** @param size a power of two */
   constructor(parts: ReadyParts, size = 1024) {
     this.#parts = parts;
     this.#kept = new Array(size).fill(undefined);
   }
 
   of(slot: number, generation: number): ReadyRegistration {
-    const at = slot % this.#kept.length;
+    const at = slot & (this.#kept.length - 1);
     const kept = this.#kept[at];
     if (kept !== undefined && kept.slot === slot && kept.generation === generation) return kept;
     const made = new ReadyRegistration(this.#parts, slot, generation);

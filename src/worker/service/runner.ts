@@ -2,8 +2,8 @@
  * One registration at a time: takes it for an event or because it is due, runs the handler (or gives it to the main thread),
  * and lets go of it as its mode asks.
  *
- * Whenever the thread may die, what it has in hand is known: an event stands in the agenda until RUNNING says that its run has
- * begun; HAND names the slot that is being taken (with what was due), given to the main thread, or let go.
+ * Whenever the thread may die, what it has in hand is known: an event is named in its words until RUNNING says that its run has
+ * begun (agenda.ts); HAND names the slot that is being taken (with what was due), given to the main thread, or let go.
  */
 import {
   EPOLLERR,
@@ -28,8 +28,6 @@ import { Registrations } from './registrations.js';
 
 const READING = EPOLLIN | EPOLLRDNORM | EPOLLRDHUP | EPOLLERR | EPOLLHUP;
 const ALWAYS = EPOLLERR | EPOLLHUP;
-/** Not an entry of the agenda. */
-const NOWHERE = -1;
 
 export interface Parts {
   readonly plan: L.Plan;
@@ -55,7 +53,6 @@ export class Runner {
   readonly #slots: Int32Array;
   readonly #words: Int32Array;
   readonly #stats: Float64Array;
-  readonly #agenda: Int32Array;
   readonly #outbox: Outbox;
   readonly #readies: ReadyCache;
   readonly #handler: Handler | undefined;
@@ -75,7 +72,6 @@ export class Runner {
     this.#owner = index + 1;
     this.#words = memory.words;
     this.#stats = memory.stats;
-    this.#agenda = memory.agenda;
     this.#outbox = outbox;
     this.#readies = readies;
     this.#waking = waking;
@@ -88,8 +84,8 @@ export class Runner {
     this.#onSettled = onSettled;
   }
 
-  /** Runs what entry `at` of the agenda is about, if nobody else does. */
-  dispatch(slot: number, stamp: number, mask: number, at: number): void {
+  /** Runs what an event is about, if nobody else does. */
+  dispatch(slot: number, stamp: number, mask: number): void {
     if (this.#handler === undefined) {
       this.#publish(slot, stamp, mask);
       return;
@@ -97,14 +93,14 @@ export class Runner {
     const base = slot * L.SLOT_WORDS;
     const keeps = this.#keeps(slot);
     if (claims.isDue(Atomics.load(this.#slots, base + L.CLAIM))) {
-      // More than the agenda says: `take` sees to it that nothing of it is lost with this thread.
+      // More than the event says: `take` sees to it that nothing of it is lost with this thread.
       const verdict = claims.leave(this.#slots, base, stamp, mask, keeps);
       if (verdict === claims.LEFT_DUE || verdict === claims.KNOWN) this.take(slot);
       else this.#met(slot, verdict);
       return;
     }
     const due = claims.arrive(this.#slots, base, stamp, this.#owner, mask, keeps);
-    if (due >= 0) this.#run(slot, due, true, at);
+    if (due >= 0) this.#run(slot, stamp, due, !this.isLate);
     else this.#met(slot, due);
   }
 
@@ -147,7 +143,7 @@ export class Runner {
       words[L.HAND_DUE] = due;
       this.#hold(slot);
       if (!claims.exchange(slots, base, word, claims.claimed(word, this.#owner, oneshot))) continue;
-      this.#run(slot, due, false, NOWHERE);
+      this.#run(slot, claims.stampOf(word), due, false);
       return;
     }
   }
@@ -189,16 +185,26 @@ export class Runner {
     return others;
   }
 
-  /** Runs the handler for a slot that this thread has just taken. @param isFresh the kernel has just told of it */
-  #run(slot: number, due: number, isFresh: boolean, at: number): void {
+  /**
+   * Runs the handler for a slot that this thread has just taken.
+   *
+   * @param stamp by which it was taken, or the low bits of it
+   * @param isFresh the kernel has just told of it
+   */
+  #run(slot: number, stamp: number, due: number, isFresh: boolean): void {
     const handler = this.#handler;
     if (handler === undefined) return;
     const slots = this.#slots;
     const base = slot * L.SLOT_WORDS;
     const registration = this.#registration;
-    // After it was taken: what is due then is of this interest, or modify() has the kernel look again.
     registration.load(slot);
     const { interest, generation } = registration;
+    if (!claims.isSameStamp(Atomics.load(slots, base + L.STAMP), stamp)) {
+      // modify() came in between: what was due is of before it, and the kernel is about to look. A wake() is still due.
+      if (due & claims.WAKE) claims.wake(slots, base);
+      this.#letGo(slot, generation, false);
+      return;
+    }
     const mask = readiness(this.#files, slot, due, interest, isFresh, this.isLate);
     const events = mask & (interest | ALWAYS) & READINESS;
     if (mask === NOT_ITS_FILE || (events === 0 && (due & claims.WAKE) === 0)) {
@@ -207,9 +213,9 @@ export class Runner {
     }
     slots[base + L.RUNNING] = L.BEGUN | events;
     this.#words[L.HAND] = 0;
-    if (at !== NOWHERE) this.#agenda[at] = 0;
+    this.#words[L.EVENT_STAMP] = 0;
     this.runs = (this.runs + 1) | 0;
-    Atomics.store(this.#words, L.RUNS, this.runs);
+    this.#words[L.RUNS] = this.runs;
     const ready = this.#readies.of(slot, generation);
     ready.begin(registration.fd, events, registration.low, registration.high);
     this.#count(L.HANDLED);

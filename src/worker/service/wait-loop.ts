@@ -1,19 +1,17 @@
 /**
  * The loop of one thread: waits on the shared epoll instance and deals with what is ready.
  *
- * What it fetches it leaves in the claim words at once, and keeps only a list of where to look (due-list.ts): so what it has not
- * begun is anybody's, however long the run is that it is in. It takes the first event itself, then goes through the list, then
- * takes from the run queue. Where runs are slow, all goes to the run queue, and each thread takes one at a time.
- *
- * The events themselves, as the kernel wrote them (the agenda), stand in shared memory too: an entry's stamp is 0 once it has
- * been seen to.
+ * It deals with what it has fetched (agenda.ts), then with what is due and it knows of (due-list.ts), then with what is in the
+ * run queue. All of that stands in shared memory, and what the thread has not begun is anybody's: a peer that sees that it does
+ * not get on takes it. Where runs are slow, all goes to the run queue at once, and each thread takes one at a time.
  */
 import { now, sharedTime } from '../../shared/clock.js';
 import { EINTR, EpollError } from '../../shared/errors.js';
-import { EVENT_WORDS, epollWait, yieldCore } from '../../shared/kernel/syscalls.js';
+import { epollWait, yieldCore } from '../../shared/kernel/syscalls.js';
 import { Files } from '../../shared/service/files.js';
 import * as L from '../../shared/service/layout.js';
 import type { Waking } from '../../shared/service/waking.js';
+import { Agenda } from './agenda.js';
 import { DueList } from './due-list.js';
 import type { Outbox } from './outbox.js';
 import type { OwnLoop } from './own-loop.js';
@@ -38,7 +36,7 @@ export class WaitLoop {
   readonly #header: Int32Array;
   readonly #words: Int32Array;
   readonly #stats: Float64Array;
-  readonly #agenda: Int32Array;
+  readonly #agenda: Agenda;
   readonly #outbox: Outbox;
   readonly #waking: Waking;
   readonly #runner: Runner;
@@ -48,6 +46,7 @@ export class WaitLoop {
   readonly #peers: Peers | undefined;
   readonly #ownLoop: OwnLoop;
   readonly #turn = (): void => this.turn();
+  readonly #leave = (slot: number, stamp: number, mask: number): void => this.#runner.leave(slot, stamp, mask);
   /** Cached: the getters of process are slow. */
   readonly #output: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
   /** How many events the last wait has brought. */
@@ -72,7 +71,7 @@ export class WaitLoop {
     this.#header = L.headerOf(plan);
     this.#words = memory.words;
     this.#stats = memory.stats;
-    this.#agenda = memory.agenda;
+    this.#agenda = new Agenda(memory.agenda, memory.words);
     this.#outbox = outbox;
     this.#waking = waking;
     this.#isForMain = handler === undefined;
@@ -134,49 +133,46 @@ export class WaitLoop {
     this.#isPending = runner.pending > 0;
   }
 
-  /** The agenda: all but the first is left for whoever comes to it, this thread or another. */
+  /** The agenda. Where runs are slow, all of it is anybody's at once; otherwise what this thread does not get to. */
   #fetched(): void {
     const count = this.#count;
-    this.#count = 0;
     if (count === 0) return;
     const runner = this.#runner;
     runner.blocked = 0;
-    if (this.#isForMain) {
-      for (let i = 0; i < count && !this.#stopping(); i++) this.#entry(i, true);
-    } else {
-      const sharesAll = this.#pace.isSlow && this.#threads > 1 && count > 1;
-      for (let i = sharesAll ? 0 : 1; i < count; i++) this.#entry(i, false);
-      if (this.#list.length > 0) this.#callForWatch();
-      if (!sharesAll && !this.#stopping()) this.#entry(0, true);
+    runner.isLate = false;
+    if (this.#pace.isSlow && this.#threads > 1 && count > 1) this.#leaveAll();
+    else if (count > 1) this.#callForWatch();
+    for (let i = 0; i < this.#count && this.#mayRun(); i++) {
+      this.#entry(i, true);
+      if (i + 1 === this.#count) break;
+      this.#now = now();
+      runner.isLate = this.#pace.isBehind(this.#now - this.#since);
+      if (runner.isLate && this.#threads > 1 && Atomics.load(this.#header, L.IDLE) > 0) this.#leaveAll();
     }
+    this.#leaveAll();
     if (runner.blocked < count) this.#blockedFor = BLOCKED_MS;
     else {
       Atomics.wait(this.#header, L.STOP, 0, this.#blockedFor);
       this.#blockedFor = Math.min(LONGEST_BLOCKED_MS, 2 * this.#blockedFor);
     }
-    this.#now = now();
   }
 
-  /** The event loop's turn may be long: what was fetched is anybody's meanwhile. */
+  /** What was fetched, and is not begun, is for whoever comes to it: this thread, or another that is free. */
   #leaveAll(): void {
-    if (this.#isForMain) return;
     for (let i = 0; i < this.#count; i++) this.#entry(i, false);
     this.#count = 0;
-    if (this.#list.length > 0) this.#callForWatch();
   }
 
   /** Entry `i` of the agenda: to run now, or to be left. */
   #entry(i: number, isMine: boolean): void {
     const agenda = this.#agenda;
-    const at = i * EVENT_WORDS;
-    const slot = agenda[at + L.AGENDA_SLOT] ?? 0;
-    const stamp = agenda[at + L.AGENDA_STAMP] ?? 0;
-    const mask = agenda[at] ?? 0;
-    if (slot !== L.EXIT_SLOT && slot !== L.WAKE_SLOT) {
-      if (isMine) this.#runner.dispatch(slot, stamp, mask, at + L.AGENDA_STAMP);
-      else this.#runner.leave(slot, stamp, mask);
+    if (!agenda.take(i)) return;
+    if (agenda.slot >= 0) {
+      // What is for the main thread is nobody else's.
+      if (isMine || this.#isForMain) this.#runner.dispatch(agenda.slot, agenda.stamp, agenda.mask);
+      else this.#runner.leave(agenda.slot, agenda.stamp, agenda.mask);
     }
-    agenda[at + L.AGENDA_STAMP] = 0;
+    agenda.done();
   }
 
   /** One pass: what is on the list now; what comes to it meanwhile is for the next one. */
@@ -236,7 +232,7 @@ export class WaitLoop {
   }
 
   #look(room: number): number {
-    return epollWait(this.#epfd, this.#agenda, room, 0);
+    return epollWait(this.#epfd, this.#agenda.entries, room, 0);
   }
 
   #block(room: number): number {
@@ -252,7 +248,7 @@ export class WaitLoop {
     Atomics.add(header, L.IDLE, 1);
     // Who shares looks at IDLE after it has filled the queue; this looks at the queue after it has counted itself.
     const n = this.#waking.queue.isEmpty
-      ? this.#ownLoop.wait(this.#agenda, room, slice, this.#now, this.#runner.pending > 0)
+      ? this.#ownLoop.wait(this.#agenda.entries, room, slice, this.#now, this.#runner.pending > 0)
       : 0;
     Atomics.sub(header, L.IDLE, 1);
     return n;
@@ -301,7 +297,7 @@ export class WaitLoop {
     if (this.#peers === undefined || this.#now - this.#watchedAt < STUCK_MS) return;
     this.#watchedAt = this.#now;
     Atomics.store(this.#header, L.WATCHED, sharedTime(this.#now));
-    if (this.#peers.watch(this.#now, this.#waking.queue)) this.#waking.kick();
+    if (this.#peers.watch(this.#now, this.#waking.queue, this.#leave)) this.#waking.kick();
   }
 
   /** Something lies here that is not begun: if this thread gets stuck, another is to see it. */
@@ -314,6 +310,7 @@ export class WaitLoop {
 
   /** As many promises are pending as may be: the rest is for the others. */
   #suspend(): void {
+    this.#leaveAll();
     this.#handOver();
     this.#isSuspended = true;
   }

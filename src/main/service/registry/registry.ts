@@ -99,6 +99,8 @@ export class Registry {
     const slot = table.take(fd, interest, low, high);
     if (slot < 0) return NO_ROOM;
     files.record(slot);
+    // Before the kernel has it: a thread that waits by another instance would take the first news.
+    if (((interest & EPOLLPRI) !== 0 || (interest & READINESS) === 0) && files.isNews(slot)) files.noteNews();
     const code = this.#control(EPOLL_CTL_ADD, fd, this.#kernelMask(slot), slot, table.stampOf(slot));
     if (code < 0) {
       table.putBack(slot);
@@ -108,7 +110,6 @@ export class Registry {
     if (before !== undefined) this.#retire(before);
     this.added = slot;
     files.noteSize(table.size);
-    if (((interest & EPOLLPRI) !== 0 || (interest & READINESS) === 0) && files.isNews(slot)) files.noteNews();
     return 0;
   }
 

@@ -1,4 +1,4 @@
-/** Carries out what handlers ask of epoll_ctl, in the order asked. */
+/** Carries out what handlers ask of the main thread by their Ready (an op in their thread's ring), in the order asked. */
 
 import { joinWord64 } from '../../../shared/epoll/events.js';
 import { outOfRange } from '../../../shared/errors.js';

@@ -149,21 +149,24 @@ export class SlotTable {
   }
 
   /**
-   * Replaces interest and data, whole for whoever reads them meanwhile, and then the stamp: events from before are stale.
+   * Replaces the stamp, from when on events from before are stale and nothing is due, and then interest and data, whole for
+   * whoever reads them meanwhile. In this order: who has taken the slot before, and reads the new ones, finds another stamp
+   * than the one it has taken it by.
    *
    * @returns the claim word
    */
   update(slot: number, interest: number, low: number, high: number): number {
     const base = slot * SLOT_WORDS;
     const { words } = this;
+    const stamp = after(this.stampOf(slot));
+    Atomics.store(words, base + STAMP, stamp);
+    const word = claims.renew(words, base, stamp);
     Atomics.add(words, base + SEQUENCE, 1);
     Atomics.store(words, base + INTEREST, interest);
     Atomics.store(words, base + LOW, low);
     Atomics.store(words, base + HIGH, high);
     Atomics.add(words, base + SEQUENCE, 1);
-    const stamp = after(this.stampOf(slot));
-    Atomics.store(words, base + STAMP, stamp);
-    return claims.renew(words, base, stamp);
+    return word;
   }
 
   /** Ends the slot's registration: true at once, or false when a thread holds it: `finish` follows its release. */

@@ -1,5 +1,6 @@
 /**
- * Takes over what a dead thread had: nothing is lost with it. Its ring was read before.
+ * Takes over what a dead thread had: nothing is lost with it. What happens at a death, and in which order, is core.ts (#died);
+ * who is dead and when a new thread begins, thread-pool.ts. Its ring was read before this.
  *
  * What it had begun (RUNNING says so) rests: running it again would be a crash loop. Everything else is due, for whoever is
  * free: registrations that it held, events that it had fetched (its agenda), what its list says, and what it had in hand. Its
@@ -37,13 +38,17 @@ export function recover(
     if (registry.abandon(slot, owner, due)) interrupted.push(event);
   }
   if (hand >= 0) recoverHand(registry, waking, hand, isOnItsWay);
+  const leave = (slot: number, stamp: number, mask: number): void => {
+    if (stamp === 0 || slot < 0) return;
+    const left = claims.leave(table.words, slot * L.SLOT_WORDS, stamp, mask, false);
+    if (left === claims.LEFT_DUE || left === claims.KNOWN) waking.queue.push(slot);
+  };
   for (let i = 0; i < agenda.length; i += EVENT_WORDS) {
     const stamp = Atomics.exchange(agenda, i + L.AGENDA_STAMP, 0);
-    const slot = agenda[i + L.AGENDA_SLOT] ?? 0;
-    if (stamp === 0 || slot < 0) continue;
-    const left = claims.leave(table.words, slot * L.SLOT_WORDS, stamp, agenda[i] ?? 0, false);
-    if (left === claims.LEFT_DUE) waking.queue.push(slot);
+    leave(agenda[i + L.AGENDA_SLOT] ?? 0, stamp, agenda[i] ?? 0);
   }
+  leave(words[L.EVENT_SLOT] ?? 0, words[L.EVENT_STAMP] ?? 0, words[L.EVENT_MASK] ?? 0);
+  words[L.EVENT_STAMP] = 0;
   for (let i = 0; i < list.length; i++) {
     const slot = Atomics.exchange(list, i, 0) - 1;
     if (slot >= 0 && claims.isDue(table.wordOf(slot))) waking.queue.push(slot);

@@ -16,9 +16,10 @@
  */
 import { clearTimeout, setTimeout } from 'node:timers';
 import { MessageChannel, type MessagePort, type ResourceLimits, type Worker } from 'node:worker_threads';
-import { ArrayTaskQueue, Piscina, queueOptionsSymbol } from 'piscina';
+import type { ArrayTaskQueue, Piscina, queueOptionsSymbol } from 'piscina';
 import { now } from '../../../shared/clock.js';
 import { koffiBinary } from '../../../shared/kernel/syscalls.js';
+import { requirePackage } from '../../../shared/packages.js';
 import { type PackedError, unpackError } from '../../../shared/service/error-transfer.js';
 import * as L from '../../../shared/service/layout.js';
 import type { ThreadTask } from '../../../worker/service/thread.js';
@@ -42,6 +43,8 @@ export interface ThreadPoolOptions {
   readonly handler: string | undefined;
   readonly handlerData: unknown;
   readonly resourceLimits: ResourceLimits | undefined;
+  /** A path. */
+  readonly threadFile: string;
   /** A thread is dead; what it had is to be taken over. Its port still holds what it has sent. */
   readonly onDeath: (index: number, error: Error) => void;
 }
@@ -70,7 +73,9 @@ export class ThreadPool {
   readonly #options: ThreadPoolOptions;
   readonly #piscina: Piscina<StartTask, PackedError | undefined>;
   readonly #threads: Thread[];
-  readonly #queue = new ArrayTaskQueue();
+  readonly #queue: ArrayTaskQueue;
+  /** Under which piscina lets a task say what it is. */
+  readonly #lifeOf: typeof queueOptionsSymbol;
   /** By thread id: those that have not ended. */
   readonly #seats = new Map<number, Seat>();
   /** Called whenever a life begins to run or is over. */
@@ -83,15 +88,18 @@ export class ThreadPool {
 
   constructor(options: ThreadPoolOptions) {
     this.#options = options;
-    const { plan, resourceLimits } = options;
+    const { plan, resourceLimits, threadFile } = options;
     this.#threads = Array.from({ length: plan.threads }, (_, index) => ({
       words: L.threadOf(plan, index).words,
       life: undefined,
       deaths: 0,
       timer: undefined,
     }));
-    this.#piscina = new Piscina({
-      filename: new URL('../../../worker/service/thread.cjs', import.meta.url).href,
+    const piscina = requirePackage('piscina');
+    this.#queue = new piscina.ArrayTaskQueue();
+    this.#lifeOf = piscina.queueOptionsSymbol;
+    this.#piscina = new piscina.Piscina({
+      filename: threadFile,
       minThreads: 0, // a dead worker is not replaced by the pool, but by the next start task
       maxThreads: plan.threads,
       idleTimeout: Number.POSITIVE_INFINITY,
@@ -101,7 +109,7 @@ export class ThreadPool {
       // One start task for each worker: a worker that waits on epoll looks idle to the pool.
       loadBalancer: (task, workers) => {
         this.#watch();
-        const life = task[queueOptionsSymbol];
+        const life = task[this.#lifeOf];
         return workers.find(({ id }) => this.#seat(id, life)) ?? null;
       },
       ...(resourceLimits && { resourceLimits }),
@@ -146,7 +154,7 @@ export class ThreadPool {
     Atomics.store(thread.words, L.THREAD_ID, 0);
     Atomics.store(thread.words, L.PHASE, L.PHASE_NEW);
     const from = { plan, index, epfd, wakeFd, bell, port: port2, koffi: koffiBinary(), handler, handlerData };
-    const task: StartTask = { ...from, [queueOptionsSymbol]: life };
+    const task: StartTask = { ...from, [this.#lifeOf]: life };
     try {
       this.#piscina.run(task, { transferList: [port2] }).then(
         failure => (failure === undefined ? this.#running(life) : this.#failed(life, unpackError(failure))),
@@ -223,7 +231,7 @@ export class ThreadPool {
     const hadStarted = life.state === 'running';
     life.state = 'over';
     // Its task is not for whoever comes next.
-    const left = this.#queue.tasks.find(task => task[queueOptionsSymbol] === life);
+    const left = this.#queue.tasks.find(task => task[this.#lifeOf] === life);
     if (left !== undefined) this.#queue.remove(left);
     const phase = Atomics.load(thread.words, L.PHASE);
     try {

@@ -126,9 +126,9 @@ export function joinChunks(bytes: Buffer, from: number): Buffer {
       if (digit > 15) break;
       size = size * 16 + digit;
     }
-    if (size === 0) return body.subarray(0, length);
-    i = bytes.indexOf(LF, i) + 1;
-    length += bytes.copy(body, length, i, i + size);
-    i += size + 2;
+    const line = bytes.indexOf(LF, i);
+    if (size === 0 || line < 0) return body.subarray(0, length);
+    length += bytes.copy(body, length, line + 1, line + 1 + size);
+    i = line + size + 3;
   }
 }

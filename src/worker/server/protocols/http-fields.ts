@@ -30,9 +30,9 @@ export function methodOf(bytes: Buffer, start: number, end: number): string {
 export function indexFields(bytes: Buffer, from: number, end: number): number[] {
   const fields: number[] = [];
   for (let i = from; i < end; ) {
-    let colon = i;
-    while (bytes[colon] !== COLON) colon++;
+    const colon = bytes.indexOf(COLON, i);
     const line = bytes.indexOf(CR, colon);
+    if (colon < 0 || line < 0) break; // not so in what was read, should somebody have written over it
     fields.push(i, colon, line);
     i = line + 2;
   }

@@ -79,7 +79,7 @@ class HttpProtocol implements HookedProtocol<ServerRequest> {
       if (end === 0) return 0;
       const head = this.#head;
       const whole = end + Math.max(head.length, 0);
-      if (head.expects && seen < end && input.length === end && (head.chunked || (whole > end && whole <= most))) {
+      if (head.expects && input.length === end && (head.chunked || (whole > end && whole <= most))) {
         connection.send(CONTINUE);
       }
       if (!head.chunked) return this.#found(input, whole, connection);

@@ -67,7 +67,7 @@ export interface Framing {
   position: number;
   /** The server's option: frame() need not ask for the rest of what is too long. */
   readonly maxMessage: number;
-  /** Whether no further message of this connection will be handled. */
+  /** Whether the server is closing, so that no further message will be handled. Asked when an answer is made, too, outside any run. */
   readonly ending: boolean;
 }
 

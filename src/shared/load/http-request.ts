@@ -1,13 +1,13 @@
 /** Makes the bytes of an HTTP/1.1 request. Nothing that a caller passes can add a line or a request to them. */
-import { METHODS, validateHeaderName, validateHeaderValue } from 'node:http';
-import { invalidType, outOfRange } from '../../shared/errors.js';
+import { invalidType, outOfRange } from '../errors.js';
 import type { Target } from './target.js';
+import { CLOSES, HEAD, IDEMPOTENT } from './traits.js';
 
 /** By name; several values make several lines. */
 export type RequestHeaders = Readonly<Record<string, string | number | readonly string[]>>;
 
 export interface RequestInit {
-  /** One of node:http's METHODS but CONNECT, in upper or lower case; default GET, or POST with a body. */
+  /** Any token but CONNECT; those that node:http knows may be in lower case. Default GET, or POST with a body. */
   readonly method?: string;
   /** Replace the Host, Content-Length and Authorization that are sent without them. */
   readonly headers?: RequestHeaders;
@@ -18,10 +18,27 @@ export interface RequestInit {
 export interface HttpRequest {
   readonly method: string;
   readonly bytes: Buffer;
+  /** CLOSES, HEAD, IDEMPOTENT. */
+  readonly traits: number;
 }
 
+/** Methods whose requests may be sent again when the connection is lost (RFC 9110, 9.2.2). */
+const REPEATABLE = new Set([
+  'GET',
+  'HEAD',
+  'OPTIONS',
+  'TRACE',
+  'PUT',
+  'DELETE',
+  'PROPFIND',
+  'REPORT',
+  'SEARCH',
+  'QUERY',
+]);
+const TOKEN = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
 /** Methods whose requests say that they have no body (RFC 9110, 8.6). */
-const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
+export const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
 
 /**
  * The request for a target: Host first, then the headers as given, Content-Length where there is a body or one is expected.
@@ -55,17 +72,30 @@ export function buildRequest(target: Target, init: RequestInit = {}): HttpReques
     head.push(`Content-Length: ${bytes}`);
   }
   const text = Buffer.from(`${head.join('\r\n')}\r\n\r\n`, 'latin1');
-  return { method, bytes: body === undefined ? text : Buffer.concat([text, body]) };
+  return { method, bytes: body === undefined ? text : Buffer.concat([text, body]), traits: traitsOf(method, lines) };
 }
 
-/** A method in upper case. @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE */
+/** Loaded when it is called for: in a thread that makes no requests of its own it would cost more than all else. */
+const http = () => process.getBuiltinModule('node:http');
+
+/** A method, in upper case if node:http knows it. @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE */
 export function checkMethod(value: unknown): string {
   if (typeof value !== 'string') throw invalidType('method', 'a string', value);
-  const method = value.toUpperCase();
-  if (!METHODS.includes(method) || method === 'CONNECT') {
-    throw outOfRange('method', 'a method that node:http knows, such as GET or POST, but not CONNECT', value);
+  if (!TOKEN.test(value) || value.toUpperCase() === 'CONNECT') {
+    throw outOfRange('method', 'a token such as GET or POST, but not CONNECT', value);
   }
-  return method;
+  const method = value.toUpperCase();
+  return http().METHODS.includes(method) ? method : value;
+}
+
+/** What a connection must know of a request with this method and these headers. */
+export function traitsOf(method: string, lines: ReadonlyArray<readonly [name: string, value: string]>): number {
+  let traits = method === 'HEAD' ? HEAD : 0;
+  if (REPEATABLE.has(method)) traits |= IDEMPOTENT;
+  const closes = lines.some(
+    ([name, value]) => name.toLowerCase() === 'connection' && /(^|,)[ \t]*close[ \t]*(,|$)/i.test(value),
+  );
+  return closes ? traits | CLOSES : traits;
 }
 
 /** Every header as a line's name and value. @throws TypeError as buildRequest */
@@ -75,12 +105,12 @@ export function headerLines(headers: unknown): Array<[name: string, value: strin
   }
   const lines: Array<[string, string]> = [];
   for (const [name, values] of Object.entries(headers)) {
-    validateHeaderName(name);
+    http().validateHeaderName(name);
     for (const value of Array.isArray(values) ? values : [values]) {
       if (typeof value !== 'string' && typeof value !== 'number') {
         throw invalidType(`headers[${JSON.stringify(name)}]`, 'a string, a number or an array of strings', value);
       }
-      validateHeaderValue(name, String(value));
+      http().validateHeaderValue(name, String(value));
       lines.push([name, String(value)]);
     }
   }

@@ -1,11 +1,13 @@
-/** Where a load test goes: `http://host:port/path?query`, `tcp://host:port`, and either over a Unix socket. */
-import { invalidType, outOfRange } from '../../shared/errors.js';
+/** Where a load test goes: `http://host:port/path?query`, `https://`, `tcp://host:port`, each over a Unix socket as well. */
+import { invalidType, outOfRange } from '../errors.js';
 
 /** A parsed address. Either `host` and `port`, or `socketPath`. */
 export interface Target {
   /** As given. */
   readonly url: string;
   readonly protocol: 'http' | 'tcp';
+  /** Whether it is https://. */
+  readonly tls: boolean;
   /** A name or an address, an IPv6 one without its brackets; empty for a Unix socket. */
   readonly host: string;
   /** 1 to 65,535; 0 for a Unix socket. */
@@ -22,31 +24,25 @@ export interface Target {
 
 const EXPECTED = 'an address such as http://host:8080/path, tcp://[::1]:7000 or http://unix:/run/app.sock:/path';
 /** The notation of nginx's proxy_pass: the path of the socket, and after the next colon what is asked of it. */
-const UNIX = /^(http|tcp):\/\/unix:([^:]+)(?::(.*))?$/i;
+const UNIX = /^(https?|tcp):\/\/unix:([^:]+)(?::(.*))?$/i;
 
 /**
- * @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE (https:// too, which is not supported)
+ * @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE
  */
 export function parseTarget(url: string | URL): Target {
   if (typeof url !== 'string' && !(url instanceof URL)) throw invalidType('url', EXPECTED, url);
   const text = String(url);
   // The parser of URLs would drop them silently, and a request is made of lines.
   if (hasControlOrBlank(text)) throw outOfRange('url', 'without blanks and control characters', text);
-  if (/^https:/i.test(text)) {
-    throw outOfRange(
-      'url',
-      'http:// or tcp:// (https:// is not supported: test what stands behind the TLS proxy)',
-      text,
-    );
-  }
   const unix = UNIX.exec(text);
   if (unix !== null) return unixTarget(text, unix);
   const parsed = URL.canParse(text) ? new URL(text) : undefined;
-  if (parsed === undefined || parsed.host === '' || (parsed.protocol !== 'http:' && parsed.protocol !== 'tcp:')) {
+  if (parsed === undefined || parsed.host === '' || !['http:', 'https:', 'tcp:'].includes(parsed.protocol)) {
     throw outOfRange('url', EXPECTED, text);
   }
-  const protocol = parsed.protocol === 'http:' ? 'http' : 'tcp';
-  const port = Number(parsed.port || (protocol === 'http' ? 80 : 0));
+  const protocol = parsed.protocol === 'tcp:' ? 'tcp' : 'http';
+  const tls = parsed.protocol === 'https:';
+  const port = Number(parsed.port || (tls ? 443 : protocol === 'http' ? 80 : 0));
   if (port === 0) throw outOfRange('url', 'with a port from 1 to 65535, such as tcp://localhost:7000', text);
   if (protocol === 'tcp' && (parsed.pathname.length > 1 || parsed.search || parsed.hash || parsed.username)) {
     throw outOfRange('url', 'tcp://host:port, with nothing after it', text);
@@ -55,6 +51,7 @@ export function parseTarget(url: string | URL): Target {
   return {
     url: text,
     protocol,
+    tls,
     host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
     port,
     path: `${parsed.pathname || '/'}${parsed.search}`,
@@ -64,7 +61,7 @@ export function parseTarget(url: string | URL): Target {
 }
 
 function unixTarget(url: string, [, scheme = '', socketPath = '', path = '']: RegExpExecArray): Target {
-  const protocol = scheme.toLowerCase() === 'http' ? 'http' : 'tcp';
+  const protocol = scheme.toLowerCase() === 'tcp' ? 'tcp' : 'http';
   if (protocol === 'tcp' && path !== '')
     throw outOfRange('url', 'tcp://unix:/path/of.sock, with nothing after it', url);
   const socket = decoded(socketPath, url);
@@ -73,6 +70,7 @@ function unixTarget(url: string, [, scheme = '', socketPath = '', path = '']: Re
   return {
     url,
     protocol,
+    tls: scheme.toLowerCase() === 'https',
     host: '',
     port: 0,
     socketPath: socket,
