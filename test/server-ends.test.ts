@@ -1,7 +1,8 @@
 /** Ends: exactly one 'close' for each 'connection', with its reason; close() once for each open(). */
+import type { WaitServiceStats } from 'epoll-pool';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Client, client, LINES, type Served, serve, settled } from './support/server.ts';
-import { module, until } from './support/service.ts';
+import { module, quiet, until } from './support/service.ts';
 
 /** Posts its opens and closes; lines are commands. */
 const COMMANDS = `${LINES}
@@ -100,6 +101,11 @@ test.each(CASES)('$reason: $what', async ({ reason, act, options, text }) => {
   if (text !== undefined) expect(await peer.all()).toBe(text);
 });
 
+/** Of all threads. */
+function total(service: WaitServiceStats): number {
+  return service.threads.reduce((sum, thread) => sum + thread.handled, 0);
+}
+
 test("end() waits for the peer's end, and drops what it sends until then", async () => {
   const served = await serve({ handler: module(COMMANDS), stateBytes: 8 });
   const peer = await client(served.port, true);
@@ -107,8 +113,13 @@ test("end() waits for the peer's end, and drops what it sends until then", async
   await until(() => peer.ended, "the server's end");
   expect(peer.text).toBe('last');
   peer.write('say more\n'.repeat(1000));
-  await new Promise(resolve => setTimeout(resolve, 100));
+  await until(() => served.server.stats().bytesRead === 'end\n'.length + 9000, 'what it sends');
   expect(served.closes).toEqual([]);
+  // Nothing runs while nothing happens.
+  const runs = (): number => total(served.server.stats().service);
+  const before = runs();
+  await quiet();
+  expect(runs() - before).toBeLessThan(5);
   peer.socket.end();
   await settled(served, 1);
   expect(served.closes[0]?.reason).toBe('end');

@@ -23,3 +23,13 @@ const origin = performance.timeOrigin;
 export function sharedTime(moment: number): number {
   return (moment + origin) | 0;
 }
+
+/** The moment in so many milliseconds, as threads tell each other; never 0. */
+export function sharedDeadline(ms: number): number {
+  return sharedTime(now() + ms) || 1;
+}
+
+/** Whether a shared deadline has passed. */
+export function hasPassed(deadline: number): boolean {
+  return ((sharedTime(now()) - deadline) | 0) >= 0;
+}

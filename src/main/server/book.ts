@@ -2,6 +2,7 @@
  * The slots of a server's connections, as the main thread keeps them. A slot is its connection's from open() to free(); a
  * generation is never used twice. Freed slots rest for as long as can be before they are used again.
  */
+import { sharedDeadline } from '../../shared/clock.js';
 import { AF_UNIX } from '../../shared/kernel/sockets.js';
 import { type Arena, SENDER } from '../../shared/server/arena.js';
 import { Chains } from '../../shared/server/chain.js';
@@ -21,7 +22,7 @@ export interface NewConnection {
   readonly bytes: number;
   /** The TLS context's pointer; 0 for none. */
   readonly context: number;
-  /** In ticks from now; 0: none. */
+  /** In milliseconds from now; 0: none. */
   readonly deadline: number;
   readonly unread: Uint8Array | undefined;
 }
@@ -74,7 +75,7 @@ export class Book {
     words[base + L.FD] = fd;
     words[base + L.FLAGS] = L.READABLE | (context === 0 ? 0 : L.SHAKING);
     words[base + L.ACTIVITY] = tick;
-    words[base + L.DEADLINE] = deadline === 0 ? 0 : tick + deadline;
+    words[base + L.DEADLINE] = deadline === 0 ? 0 : sharedDeadline(deadline);
     L.storeWide(words, base + L.CONTEXT, context);
     // Of a unix socket there is nothing to tell.
     const most = bytes > L.ADDRESS_WORDS * 4 || address[0] === AF_UNIX ? 0 : bytes;

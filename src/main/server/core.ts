@@ -4,16 +4,13 @@
  *
  * Threads report by the bell: a handshake that is done, a connection that has ended, one whose close() was called. Only the last lets
  * its slot and its fd be used again, once the service has unregistered it: until then no other connection has either.
- *
- * What a thread posted for a connection comes before that connection's 'close': each thread counts what it has posted before it
- * reports, and a 'close' waits until as many have come of each.
  */
 
 import type { AddressInfo } from 'node:net';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import { LONGEST_TIMER } from '../../shared/clock.js';
 import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../shared/epoll/flags.js';
-import { EBADF, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
+import { EpollError, invalidState, outOfRange } from '../../shared/errors.js';
 import { decode } from '../../shared/kernel/sockaddr.js';
 import { shutdown } from '../../shared/kernel/sockets.js';
 import { close } from '../../shared/kernel/syscalls.js';
@@ -21,7 +18,7 @@ import { Arena, BLOCK_BYTES } from '../../shared/server/arena.js';
 import * as L from '../../shared/server/layout.js';
 import * as lock from '../../shared/server/lock.js';
 import * as mailbox from '../../shared/server/mailbox.js';
-import { CLOSE_REASONS, type CloseReason, codeOfReason, reasonOf } from '../../shared/server/reasons.js';
+import { type CloseReason, codeOfReason, reasonOf } from '../../shared/server/reasons.js';
 import { type PackedError, unpackError } from '../../shared/service/error-transfer.js';
 import { SERVER_HANDLER } from '../../shared/service/own-handlers.js';
 import { releaseContext, TlsContext } from '../../shared/tls/context.js';
@@ -32,6 +29,8 @@ import type { Registration, ServiceEvent } from '../service/inbox/service-event.
 import { onThreadDeath, WaitService } from '../service/service.js';
 import { throwLater } from '../service/uncaught.js';
 import { ANNOUNCED, Book, CLOSED, REGISTERED } from './book.js';
+import { Clock } from './clock.js';
+import { Closings } from './closings.js';
 import type { Peer, ServerStats } from './events.js';
 import { Listener } from './listener.js';
 import type { CheckedServerOptions, ServerTlsOptions } from './options.js';
@@ -39,12 +38,6 @@ import { Recovery } from './recovery.js';
 
 const INTEREST = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
 const BOTH = 2;
-/** How long a peer's end is waited for. */
-const LINGER_MS = 10_000;
-const LONGEST_TICK = 250;
-const SHORTEST_TICK = 10;
-/** So many ticks to the shortest time-out. */
-const TICKS = 8;
 /** How long threads that live have for what close() destroys after its timeout. */
 const LAST_MS = 100;
 const RETRY_MS = 5;
@@ -58,13 +51,6 @@ export interface ServerSink {
   error(error: Error, id: number | undefined): void;
 }
 
-/** A 'close' that waits for what was posted before it. */
-interface Closing {
-  readonly id: number;
-  readonly reason: CloseReason;
-  readonly posted: readonly number[];
-}
-
 export class ServerCore {
   readonly #options: CheckedServerOptions;
   readonly #sink: ServerSink;
@@ -72,17 +58,13 @@ export class ServerCore {
   readonly #arena: Arena;
   readonly #book: Book;
   readonly #doorbell: Doorbell;
-  readonly #tick: number;
   readonly #recovery: Recovery;
-  readonly #received: number[];
-  readonly #closings: Closing[] = [];
-  readonly #closed = new Map<CloseReason, number>(CLOSE_REASONS.map(reason => [reason, 0]));
+  readonly #closings: Closings;
+  readonly #clock: Clock;
   #context: TlsContext | undefined;
   #service: WaitService | undefined;
   #listener: Listener | undefined;
-  #clock: NodeJS.Timeout | undefined;
   #accepted = 0;
-  #ended = 0;
   #isClosing = false;
   #isOver = false;
   #onEmpty: () => void = () => {};
@@ -92,14 +74,14 @@ export class ServerCore {
   constructor(options: CheckedServerOptions, sink: ServerSink) {
     this.#options = options;
     this.#sink = sink;
-    const { plan, tls, idleTimeout, handshakeTimeout, threads } = options;
+    const { plan, tls, idleTimeout, handshakeTimeout } = options;
     this.#context = tls && TlsContext.forServer(tls);
     this.#memory = L.memoryOf(plan);
     this.#arena = new Arena(plan.arena);
     this.#book = new Book(plan, this.#memory, this.#arena);
-    this.#received = new Array<number>(threads).fill(0);
-    const waits = [LINGER_MS, idleTimeout, tls === undefined ? 0 : handshakeTimeout].filter(ms => ms > 0);
-    this.#tick = Math.max(SHORTEST_TICK, Math.min(LONGEST_TICK, Math.min(...waits) / TICKS));
+    this.#closings = new Closings(this.#memory.threads, (id, reason) => this.#emit(() => sink.close(id, reason)));
+    const shake = tls === undefined ? 0 : handshakeTimeout;
+    this.#clock = new Clock(this.#memory, this.#book, idleTimeout, shake, slot => this.#wake(slot));
     try {
       this.#doorbell = new Doorbell(() => this.#rung());
     } catch (error) {
@@ -115,10 +97,6 @@ export class ServerCore {
     });
   }
 
-  #ticks(ms: number): number {
-    return ms === 0 ? 0 : Math.ceil(ms / this.#tick) + 1;
-  }
-
   /** Starts the threads, then listens. */
   async start(): Promise<void> {
     const { plan, module, handlerData, maxMessage, highWaterMark, maxOutput, idleTimeout, concurrency } = this.#options;
@@ -130,8 +108,7 @@ export class ServerCore {
       maxMessage,
       highWaterMark,
       maxOutput,
-      idleTicks: this.#ticks(idleTimeout),
-      lingerTicks: this.#ticks(LINGER_MS),
+      idleTicks: this.#clock.ticks(idleTimeout),
       tls: this.#context !== undefined,
       bell: this.#doorbell.bell,
     };
@@ -170,7 +147,7 @@ export class ServerCore {
   }
 
   get connections(): number {
-    return this.#accepted - this.#ended;
+    return this.#accepted - this.#closings.told;
   }
 
   /** A connection that was accepted could not be registered. */
@@ -192,7 +169,7 @@ export class ServerCore {
       throw invalidState('the server is closing');
     }
     const pointer = context === undefined ? 0 : context.retain();
-    const deadline = context === undefined ? 0 : this.#ticks(handshakeTimeout);
+    const deadline = context === undefined ? 0 : handshakeTimeout;
     const id = this.#book.open({ fd, address, bytes, context: pointer, deadline, unread });
     if (id < 0) {
       if (pointer !== 0) releaseContext(pointer);
@@ -201,7 +178,7 @@ export class ServerCore {
     }
     const slot = L.slotOf(id);
     this.#accepted++;
-    this.#clock ??= setInterval(() => this.#advance(), this.#tick).unref();
+    this.#clock.start();
     try {
       const registration = await service.register(fd, { events: INTEREST, data: id });
       L.storeRegistration(this.#memory.words, slot * L.CONNECTION_WORDS, registration.id);
@@ -218,8 +195,7 @@ export class ServerCore {
     this.#book.note(slot, REGISTERED);
     if (pointer === 0) this.#announce(slot);
     this.#look(slot);
-    // What was asked of it before its registration was known.
-    this.#wake(slot);
+    if (this.#isWanted(slot * L.CONNECTION_WORDS)) this.#wake(slot);
     return id;
   }
 
@@ -242,6 +218,14 @@ export class ServerCore {
     const id = await this.#take(fd, address, bytes, unread);
     if (this.#book.size >= maxConnections) this.#listener?.pause();
     return { id };
+  }
+
+  /** Whether something was asked of it before its registration was known. */
+  #isWanted(base: number): boolean {
+    const { words } = this.#memory;
+    const asked =
+      Atomics.load(words, base + L.COMMANDS) | Atomics.load(words, base + L.MAIL) | lock.causeOf(words, base);
+    return asked !== 0 || this.#isClosing;
   }
 
   #announce(slot: number): void {
@@ -297,21 +281,12 @@ export class ServerCore {
     if (this.#book.knows(slot, CLOSED)) return;
     this.#book.note(slot, CLOSED);
     const id = this.#book.knows(slot, ANNOUNCED) ? this.#book.idAt(slot) : 0;
-    const posted = this.#memory.threads.map(({ words }) => Atomics.load(words, L.POSTED));
-    this.#closings.push({ id, reason, posted });
+    this.#closings.add(id, reason);
     this.#flushClosings();
   }
 
-  /** Tells of the ends for which all that was posted before has come. */
   #flushClosings(): void {
-    for (let next = this.#closings[0]; next !== undefined; next = this.#closings[0]) {
-      if (!this.#isOver && next.posted.some((count, index) => (((this.#received[index] ?? 0) - count) | 0) < 0)) return;
-      const { id, reason } = next;
-      this.#closings.shift();
-      this.#ended++;
-      this.#closed.set(reason, (this.#closed.get(reason) ?? 0) + 1);
-      if (id !== 0) this.#emit(() => this.#sink.close(id, reason));
-    }
+    this.#closings.flush(this.#isOver);
     this.#checkEmpty();
   }
 
@@ -338,21 +313,20 @@ export class ServerCore {
   #freed(): void {
     if (this.#book.size < this.#options.maxConnections) this.#listener?.resume();
     if (this.#book.size === 0) {
-      clearInterval(this.#clock);
-      this.#clock = undefined;
+      this.#clock.stop();
     }
     this.#checkEmpty();
   }
 
   #checkEmpty(): void {
-    if (this.#book.size === 0 && this.#closings.length === 0) this.#onEmpty();
+    if (this.#book.size === 0 && this.#closings.isEmpty) this.#onEmpty();
   }
 
   // ---- what the threads send -----------------------------------------------------------------------------
 
   #posted(value: unknown): void {
     if (!isPost(value)) return;
-    this.#received[value.thread] = ((this.#received[value.thread] ?? 0) + 1) | 0;
+    this.#closings.received(value.thread);
     const { id } = value;
     if ('error' in value) this.#emit(() => this.#sink.error(errorOf(value.error), id));
     else this.#emit(() => this.#sink.message(value.value, id));
@@ -362,8 +336,7 @@ export class ServerCore {
   /** Its successor has not begun. All that it has posted has come. */
   #died(index: number): void {
     this.#recovery.recover(index, [...this.#book.slots()]);
-    const words = this.#memory.threads[index]?.words;
-    if (words !== undefined) this.#received[index] = Atomics.load(words, L.POSTED);
+    this.#closings.settle(index);
     // It may have reported, and died before it rang.
     for (const slot of this.#book.slots()) this.#look(slot);
     this.#flushClosings();
@@ -393,32 +366,6 @@ export class ServerCore {
     } catch {
       // It has ended, or the service has.
     }
-  }
-
-  // ---- the clock -------------------------------------------------------------------------------------------
-
-  /** One tick, however long it took: connections are never silent for longer than the clock says. */
-  #advance(): void {
-    const { header, words } = this.#memory;
-    const tick = (Atomics.load(header, L.TICK) + 1) | 0;
-    Atomics.store(header, L.TICK, tick);
-    const idle = this.#ticks(this.#options.idleTimeout);
-    this.#book.sweep();
-    for (const slot of this.#book.slots()) {
-      const base = slot * L.CONNECTION_WORDS;
-      const flags = words[base + L.FLAGS] ?? 0;
-      if ((flags & L.ENDED) !== 0) continue;
-      const deadline = words[base + L.DEADLINE] ?? 0;
-      if (deadline !== 0 && ((tick - deadline) | 0) >= 0) this.#command(slot, base, L.COMMAND_LATE);
-      const isAtRest = (flags & (L.OPENED | L.ENDING)) === L.OPENED && Atomics.load(words, base + L.AWAIT) === 0;
-      if (idle !== 0 && isAtRest && ((tick - (words[base + L.ACTIVITY] ?? 0)) | 0) >= idle) {
-        this.#command(slot, base, L.COMMAND_IDLE);
-      }
-    }
-  }
-
-  #command(slot: number, base: number, command: number): void {
-    if ((Atomics.or(this.#memory.words, base + L.COMMANDS, command) & command) === 0) this.#wake(slot);
   }
 
   // ---- what users ask for --------------------------------------------------------------------------------
@@ -468,31 +415,13 @@ export class ServerCore {
   stats(): ServerStats {
     const service = this.#service;
     if (service === undefined) throw invalidState('the server has not started');
-    const total = (field: number): number =>
-      this.#memory.threads.reduce((sum, { counts }) => sum + (counts[field] ?? 0), 0);
-    const closed = (reason: CloseReason): number => this.#closed.get(reason) ?? 0;
     this.#book.sweep();
     return {
       connections: this.connections,
       accepted: this.#accepted,
-      messages: total(L.MESSAGES),
-      bytesRead: total(L.BYTES_READ),
-      bytesWritten: total(L.BYTES_WRITTEN),
+      ...totalsOf(this.#memory),
       bytesKept: this.#arena.used * BLOCK_BYTES,
-      closed: {
-        end: closed('end'),
-        reset: closed('reset'),
-        destroyed: closed('destroyed'),
-        idle: closed('idle'),
-        handshake: closed('handshake'),
-        protocol: closed('protocol'),
-        'too-long': closed('too-long'),
-        'too-slow': closed('too-slow'),
-        memory: closed('memory'),
-        handler: closed('handler'),
-        thread: closed('thread'),
-        server: closed('server'),
-      },
+      closed: this.#closings.counts(),
       service: service.stats(),
     };
   }
@@ -558,7 +487,7 @@ export class ServerCore {
   /** No thread runs any more. */
   #finish(): void {
     this.#isOver = true;
-    clearInterval(this.#clock);
+    this.#clock.stop();
     for (const slot of [...this.#book.slots()]) this.#abandon(slot);
     this.#flushClosings();
     this.#context?.close();
@@ -604,7 +533,7 @@ function isPacked(value: unknown): value is PackedError {
   return typeof value === 'object' && value !== null && 'base' in value;
 }
 
-/** For callers whose fd is none. */
-export function badFd(fd: number): EpollError {
-  return new EpollError(EBADF, 'epoll_ctl', fd);
+function totalsOf({ threads }: L.ServerMemory): Pick<ServerStats, 'messages' | 'bytesRead' | 'bytesWritten'> {
+  const total = (field: number): number => threads.reduce((sum, { counts }) => sum + (counts[field] ?? 0), 0);
+  return { messages: total(L.MESSAGES), bytesRead: total(L.BYTES_READ), bytesWritten: total(L.BYTES_WRITTEN) };
 }

@@ -50,13 +50,15 @@ export const COMMANDS = 4;
 export const REPORT = 5;
 /** The thread (its index + 1) that has its handler's pending promise; 0: none. */
 export const AWAIT = 6;
+/** 1: the handler's promise was rejected, and its protocol has its last word: however the connection ends now, it is for that. */
+export const FAILING = 7;
 // The holder of the lock's alone (the main thread sets them before the connection is known):
 export const FLAGS = 8;
 export const REASON = 9;
 export const FD = 10;
-/** When a byte moved last, or a message was done with; and when its handshake or its end has taken too long. In ticks. */
+/** When a byte moved last, or a message was done with: the clock's tick. */
 export const ACTIVITY = 11;
-/** 0: never. */
+/** When its handshake, or its end, has taken too long, as sharedDeadline() has it; 0: never. */
 export const DEADLINE = 12;
 /** Chains (see chain.ts): the beginning of a message, input that nobody has looked at, and output. */
 export const INPUT = 13;

@@ -6,13 +6,14 @@ import type { Arena } from '../../shared/server/arena.js';
 import * as L from '../../shared/server/layout.js';
 import * as lock from '../../shared/server/lock.js';
 import * as mailbox from '../../shared/server/mailbox.js';
-import type { PackedError } from '../../shared/service/error-transfer.js';
+import { type PackedError, packError } from '../../shared/service/error-transfer.js';
 import { alpnOf, peerCertificateOf, servernameOf } from '../../shared/tls/agreed.js';
 import type { ThreadServices } from '../service/handler.js';
 import type { ConnectionTls } from './connection.js';
 import type { Host } from './live-connection.js';
 import type { Framing } from './protocols/protocol.js';
 import type { Senders } from './senders.js';
+import { isThenable } from './thenable.js';
 import type { Post, ServerTask, WakeThread } from './thread-setup.js';
 import type { Wire } from './wire.js';
 
@@ -133,7 +134,7 @@ export class Correspondence implements Host {
       ssl === 0
         ? undefined
         : { alpn: alpnOf(ssl), servername: servernameOf(ssl), peerCertificate: peerCertificateOf(ssl) };
-    if (!isOwn) this.#senders.letGo(base, slot, generation);
+    if (!isOwn) this.#senders.letGo(base, slot, generation, words[base + L.FLAGS] ?? 0);
     return details;
   }
 
@@ -212,6 +213,11 @@ export class Correspondence implements Host {
   /** A handler has thrown. */
   failed(id: number, error: PackedError): void {
     this.#post({ id, thread: this.#owner - 1, error });
+  }
+
+  /** Nobody waits for an async open() or close(); what it throws is told all the same. */
+  watch(result: unknown, id: number): void {
+    if (isThenable(result)) Promise.resolve(result).catch(error => this.failed(id, packError(error)));
   }
 
   #post(post: Post): void {

@@ -69,6 +69,8 @@ export class Promises {
 
   #settle(pending: Pending, failed: boolean, error: unknown): void {
     let [isFailed, why] = [failed, error];
+    // What the protocol says of it may end the connection before it is told why.
+    if (failed) Atomics.store(this.#words, pending.slot * L.CONNECTION_WORDS + L.FAILING, 1);
     try {
       this.#hooks.settled?.(pending.message, pending.connection, failed);
     } catch (thrown) {

@@ -43,7 +43,6 @@ export class Reader {
   readonly #wire: Wire;
   readonly #chains: Chains;
   readonly #assemblies: Assemblies;
-  readonly #frame: Framer | undefined;
   readonly #maxMessage: number;
   readonly #spare: Buffer[] = [];
   #buffer: Buffer = Buffer.allocUnsafeSlow(BUFFER_BYTES);
@@ -54,15 +53,16 @@ export class Reader {
   #seen = 0;
   #total = 0;
   #chained = false;
+  /** Set once, before the first run. */
+  frame: Framer | undefined;
   /** Whether the last message lies in the thread's buffer. */
   lent = false;
 
-  constructor(words: Int32Array, arena: Arena, wire: Wire, frame: Framer | undefined, maxMessage: number) {
+  constructor(words: Int32Array, arena: Arena, wire: Wire, maxMessage: number) {
     this.#words = words;
     this.#wire = wire;
     this.#chains = wire.chains;
     this.#assemblies = new Assemblies(arena, wire.chains);
-    this.#frame = frame;
     this.#maxMessage = maxMessage;
   }
 
@@ -109,7 +109,7 @@ export class Reader {
   }
 
   #measure(input: Buffer, seen: number): number {
-    return this.#frame === undefined ? input.length : this.#frame(input, seen);
+    return this.frame === undefined ? input.length : this.frame(input, seen);
   }
 
   #check(have: number): void {
@@ -187,7 +187,7 @@ export class Reader {
     this.#makeRoom();
     const at = this.#base + L.BACKLOG;
     let room = BUFFER_BYTES - this.#end;
-    if (this.#frame === undefined) room = Math.min(room, this.#maxMessage);
+    if (this.frame === undefined) room = Math.min(room, this.#maxMessage);
     let n: number;
     if (this.#chains.bytesOf(at) > 0) {
       n = this.#chains.peek(at, this.#buffer, this.#end, room);

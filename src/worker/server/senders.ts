@@ -43,10 +43,11 @@ export class Senders {
     if (verdict === lock.GONE) return false;
     if (verdict === lock.HELD) return this.#leave(base, slot, generation, bytes, kind);
     const words = this.#words;
-    if (((words[base + L.FLAGS] ?? 0) & L.OPENED) === 0) {
+    const known = words[base + L.FLAGS] ?? 0;
+    if ((known & L.OPENED) === 0) {
       // Its open() comes first.
       const taken = this.#mail(base, slot, generation, bytes, kind);
-      this.letGo(base, slot, generation);
+      this.letGo(base, slot, generation, known);
       return taken;
     }
     this.#wire.drain(base, slot, generation);
@@ -57,7 +58,7 @@ export class Senders {
       lock.shut(words, base);
     }
     this.#wire.countWire(base);
-    this.letGo(base, slot, generation);
+    this.letGo(base, slot, generation, known);
     return sent;
   }
 
@@ -65,8 +66,9 @@ export class Senders {
   #leave(base: number, slot: number, generation: number, bytes: Uint8Array, kind: number): boolean {
     if (!this.#mail(base, slot, generation, bytes, kind)) return false;
     if (lock.take(this.#words, base, generation, this.#owner, lock.MAIL, false) === lock.TAKEN) {
-      if (((this.#words[base + L.FLAGS] ?? 0) & L.OPENED) !== 0) this.look(base, slot, generation);
-      this.letGo(base, slot, generation);
+      const known = this.#words[base + L.FLAGS] ?? 0;
+      if ((known & L.OPENED) !== 0) this.look(base, slot, generation);
+      this.letGo(base, slot, generation, known);
     }
     return true;
   }
@@ -95,8 +97,12 @@ export class Senders {
     this.#wire.flush(base);
   }
 
-  /** Lets go of the lock, once the mailbox has nothing more; has the connection run if there is more to do than to send. */
-  letGo(base: number, slot: number, generation: number): void {
+  /**
+   * Lets go of the lock, once the mailbox has nothing more; has the connection run if there is more to do than to send.
+   *
+   * @param known the FLAGS that its runs know of
+   */
+  letGo(base: number, slot: number, generation: number, known: number): void {
     const words = this.#words;
     for (;;) {
       const flags = words[base + L.FLAGS] ?? 0;
@@ -105,7 +111,7 @@ export class Senders {
         if ((flags & L.OPENED) !== 0) this.look(base, slot, generation);
         continue;
       }
-      const due = (flags & (L.ENDING | L.DOOMED)) !== 0 && (flags & L.ENDED) === 0;
+      const due = (flags & ~known & (L.ENDING | L.DOOMED)) !== 0 && (flags & L.ENDED) === 0;
       if (verdict === lock.RERUN || due) this.#wake(slot);
       return;
     }

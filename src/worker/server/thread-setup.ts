@@ -12,7 +12,6 @@ export interface ServerTask {
   readonly maxOutput: number;
   /** In ticks; 0: never. */
   readonly idleTicks: number;
-  readonly lingerTicks: number;
   readonly tls: boolean;
   /** What the main thread is woken by. */
   readonly bell: number;

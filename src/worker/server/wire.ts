@@ -53,7 +53,10 @@ export class Wire {
   doom(base: number, reason: CloseReason): void {
     const words = this.#words;
     words[base + L.FLAGS] = (words[base + L.FLAGS] ?? 0) | L.DOOMED;
-    if (words[base + L.REASON] === 0) words[base + L.REASON] = codeOfReason(reason);
+    if (words[base + L.REASON] === 0) {
+      const isFailing = Atomics.load(words, base + L.FAILING) !== 0;
+      words[base + L.REASON] = codeOfReason(isFailing ? 'handler' : reason);
+    }
     lock.shut(words, base);
   }
 

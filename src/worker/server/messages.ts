@@ -1,0 +1,225 @@
+/** From input to handlers, in a run: reads, finds messages, handles one after the other, and keeps the rest. */
+import { now } from '../../shared/clock.js';
+import { invalidType } from '../../shared/errors.js';
+import { BYTES } from '../../shared/server/chain.js';
+import * as L from '../../shared/server/layout.js';
+import { packError } from '../../shared/service/error-transfer.js';
+import * as tls from '../../shared/tls/session.js';
+import type { ThreadServices } from '../service/handler.js';
+import type { Connection } from './connection.js';
+import type { Correspondence } from './correspondence.js';
+import type { Ends } from './ends.js';
+import type { Flags } from './flags.js';
+import type { LoadedModule } from './module.js';
+import { Promises } from './promises.js';
+import { OutOfMemory, type Reader, TooLong } from './reader.js';
+import { isThenable } from './thenable.js';
+import type { ServerTask, WakeThread } from './thread-setup.js';
+import { AT_END, BROKEN, NOTHING, type Wire } from './wire.js';
+
+/** What one run does before it is others' turn: reads, and milliseconds in handlers. */
+const MOST_READS = 8;
+const MOST_MS = 2;
+/** How many messages are handled between two looks at the clock. */
+const CLOCK_EVERY = 8;
+
+export interface MessageParts {
+  readonly task: ServerTask;
+  readonly memory: L.ServerMemory;
+  readonly counts: Float64Array;
+  readonly module: LoadedModule;
+  readonly thread: ThreadServices;
+  readonly wire: Wire;
+  readonly reader: Reader;
+  readonly flags: Flags;
+  readonly ends: Ends;
+  readonly correspondence: Correspondence;
+  readonly wake: WakeThread;
+}
+
+export class Messages {
+  readonly #task: ServerTask;
+  readonly #words: Int32Array;
+  readonly #header: Int32Array;
+  readonly #counts: Float64Array;
+  readonly #module: LoadedModule;
+  readonly #wire: Wire;
+  readonly #reader: Reader;
+  readonly #flags: Flags;
+  readonly #ends: Ends;
+  readonly #correspondence: Correspondence;
+  readonly #wake: WakeThread;
+  readonly #promises: Promises;
+  /** Whose input is being read. */
+  #framed: Connection | undefined;
+  #reads = 0;
+  #handled = 0;
+  #began = 0;
+  #again = false;
+
+  constructor(parts: MessageParts) {
+    const { task, memory, counts, module, thread, wire, reader, flags, ends, correspondence, wake } = parts;
+    this.#task = task;
+    this.#words = memory.words;
+    this.#header = memory.header;
+    this.#counts = counts;
+    this.#module = module;
+    this.#wire = wire;
+    this.#reader = reader;
+    this.#flags = flags;
+    this.#ends = ends;
+    this.#correspondence = correspondence;
+    this.#wake = wake;
+    this.#promises = new Promises(memory, thread, module.hooks, {
+      settled: (slot, failed, error) => this.#settled(slot, failed, error),
+    });
+    const { frame } = module;
+    if (frame !== undefined) {
+      reader.frame = (input, seen) => length(frame(input, seen, this.#framed ?? nobody()));
+    }
+  }
+
+  /** Reads and handles what there is. Whether there may be more to do at once. */
+  take(base: number, slot: number, connection: Connection): boolean {
+    this.#reads = 0;
+    this.#handled = 0;
+    this.#began = 0;
+    this.#again = false;
+    this.#framed = connection;
+    this.#correspondence.frames(base);
+    const reader = this.#reader;
+    reader.begin(slot);
+    try {
+      while (this.#next(base, slot, connection)) {}
+      if (this.#mayGoOn(base) || Atomics.load(this.#words, base + L.AWAIT) !== 0) reader.end();
+      else reader.forget(slot);
+    } catch (error) {
+      reader.forget(slot);
+      if (error instanceof OutOfMemory) this.#wire.doom(base, 'memory');
+      else if (error instanceof TooLong) this.#ends.end(base, slot, 'too-long', error.error);
+      else this.#ends.end(base, slot, 'protocol', error);
+    }
+    this.#promises.lend(reader);
+    return this.#again;
+  }
+
+  #mayGoOn(base: number): boolean {
+    return (this.#flags.of(base) & (L.DOOMED | L.ENDING)) === 0;
+  }
+
+  /** One message, or one more read. False: that was all for this run. */
+  #next(base: number, slot: number, connection: Connection): boolean {
+    const message = this.#reader.next();
+    if (!this.#mayGoOn(base)) return false; // frame() may send
+    if (message !== undefined) return this.#handle(base, slot, connection, message);
+    const flags = this.#flags.of(base);
+    const unseen = (this.#words[base + L.BACKLOG + BYTES] ?? 0) > 0;
+    if (!unseen && (flags & L.PEER_ENDED) !== 0) return this.#last(base, slot, connection);
+    if (!unseen && (flags & L.READABLE) === 0) return false;
+    if (++this.#reads > MOST_READS) {
+      this.#again = true;
+      return false;
+    }
+    const n = this.#reader.fill();
+    if (unseen) return true;
+    if (n === BROKEN) {
+      this.#wire.doom(base, 'reset');
+      return false;
+    }
+    if (n === AT_END) {
+      this.#flags.set(base, L.PEER_ENDED);
+      this.#flags.clear(base, L.READABLE);
+    } else if (n === NOTHING || (!this.#reader.isFull && !this.#task.tls && (flags & L.HANGING) === 0)) {
+      this.#flags.clear(base, L.READABLE);
+    }
+    return n !== NOTHING;
+  }
+
+  /** The peer has ended its side, and no whole message is left. */
+  #last(base: number, slot: number, connection: Connection): boolean {
+    const { atEnd } = this.#module.hooks;
+    const rest = this.#reader.leftover();
+    const ssl = L.loadWide(this.#words, base + L.SSL);
+    if (rest.length > 0 && atEnd !== undefined && (ssl === 0 || !tls.wasTruncated(ssl))) {
+      const count = length(atEnd.call(this.#module.hooks, rest, connection));
+      if (count > 0) {
+        this.#reader.consume();
+        return this.#handle(base, slot, connection, rest.subarray(0, count));
+      }
+    }
+    this.#reader.consume();
+    this.#ends.endSoon(base, slot);
+    return false;
+  }
+
+  /** False: no further message in this run. */
+  #handle(base: number, slot: number, connection: Connection, bytes: Buffer): boolean {
+    const { decode, handle, hooks } = this.#module;
+    const message: unknown = decode === undefined ? bytes : decode(bytes, connection);
+    let result: unknown;
+    try {
+      result = handle(message, connection);
+      if (isThenable(result)) {
+        this.#promises.add(slot, connection, message, result, this.#reader.lent);
+        return false;
+      }
+      hooks.settled?.(message, connection, false);
+    } catch (error) {
+      this.#failed(base, slot, connection, message, error);
+      return false;
+    }
+    this.#counts[L.MESSAGES] = (this.#counts[L.MESSAGES] ?? 0) + 1;
+    this.#words[base + L.ACTIVITY] = Atomics.load(this.#header, L.TICK);
+    if (!this.#mayGoOn(base) || this.#wire.kept(base) > this.#task.highWaterMark) return false;
+    if (Atomics.load(this.#header, L.CLOSING) !== 0) {
+      this.#again = true;
+      return false;
+    }
+    return !this.#isTired();
+  }
+
+  #isTired(): boolean {
+    if (++this.#handled % CLOCK_EVERY !== 0 && this.#began !== 0) return false;
+    const time = now();
+    if (this.#began === 0) this.#began = time;
+    if (time - this.#began < MOST_MS) return false;
+    this.#again = true;
+    return true;
+  }
+
+  #failed(base: number, slot: number, connection: Connection, message: unknown, error: unknown): void {
+    try {
+      this.#module.hooks.settled?.(message, connection, true);
+    } catch {
+      // What the handler threw is told.
+    }
+    this.#correspondence.failed(connection.id, packError(error));
+    this.#ends.endFor(base, slot, 'handler');
+  }
+
+  /** A handler's promise has settled, in this thread: outside any run. */
+  #settled(slot: number, failed: boolean, error: unknown): void {
+    const words = this.#words;
+    const base = slot * L.CONNECTION_WORDS;
+    if (failed) {
+      const id = L.idOf(slot, Atomics.load(words, base + L.GENERATION));
+      this.#correspondence.failed(id, packError(error));
+      Atomics.or(words, base + L.COMMANDS, L.COMMAND_FAILED);
+    } else {
+      this.#counts[L.MESSAGES] = (this.#counts[L.MESSAGES] ?? 0) + 1;
+    }
+    Atomics.store(words, base + L.ACTIVITY, Atomics.load(this.#header, L.TICK));
+    Atomics.store(words, base + L.AWAIT, 0);
+    this.#wake(slot);
+  }
+}
+
+/** What frame() gave. */
+function length(value: unknown): number {
+  if (typeof value === 'number' && value >= 0 && Number.isSafeInteger(value)) return value;
+  throw invalidType("what the protocol's frame() gives", 'a whole number of at least 0', value);
+}
+
+function nobody(): never {
+  throw new Error('no connection is being read');
+}
