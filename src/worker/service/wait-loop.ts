@@ -147,6 +147,8 @@ export class WaitLoop {
       const sharesAll = this.#pace.isSlow && this.#threads > 1 && count > 1;
       for (let i = sharesAll ? 0 : 1; i < count; i++) this.#entry(i, false);
       if (this.#list.length > 0) this.#callForWatch();
+      // What came with it may have been the call for the run queue; its run may be long.
+      if (count > 1 || this.#list.length > 0) this.#passOn();
       if (!sharesAll && !this.#stopping()) this.#entry(0, true);
     }
     if (runner.blocked < count) this.#blockedFor = BLOCKED_MS;
@@ -163,6 +165,12 @@ export class WaitLoop {
     for (let i = 0; i < this.#count; i++) this.#entry(i, false);
     this.#count = 0;
     if (this.#list.length > 0) this.#callForWatch();
+    this.#passOn();
+  }
+
+  /** This thread does something else first: what is in the run queue is for another. */
+  #passOn(): void {
+    if (!this.#waking.queue.isEmpty) this.#waking.kick();
   }
 
   /** Entry `i` of the agenda: to run now, or to be left. */
@@ -202,7 +210,8 @@ export class WaitLoop {
       const slot = queue.pop();
       if (slot < 0) return;
       // One was woken for all that was there.
-      if (!queue.isEmpty) this.#waking.kick();
+      this.#passOn();
+      if (this.#list.length > 0) this.#callForWatch();
       runner.isLate = true;
       runner.take(slot);
       this.#now = now();

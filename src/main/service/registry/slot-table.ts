@@ -1,6 +1,7 @@
 /** The slots of a service, as the main thread keeps them: which are free, and which fd each of the others is for. */
 import * as claims from '../../../shared/service/claim.js';
 import {
+  ASKS,
   CLAIM,
   FD,
   GENERATION,
@@ -83,6 +84,21 @@ export class SlotTable {
     Atomics.store(this.words, slot * SLOT_WORDS + RUNNING, 0);
   }
 
+  /** How much its handler has asked for that is not carried out. */
+  asksOf(slot: number): number {
+    return Atomics.load(this.words, slot * SLOT_WORDS + ASKS);
+  }
+
+  /** One request of its handler's is carried out. */
+  carriedOut(slot: number, generation: number): void {
+    if (this.isHeld(slot, generation)) Atomics.sub(this.words, slot * SLOT_WORDS + ASKS, 1);
+  }
+
+  /** A handler died: what it had asked for was carried out, or never sent. */
+  forgetAsks(slot: number): void {
+    Atomics.store(this.words, slot * SLOT_WORDS + ASKS, 0);
+  }
+
   /** Whether the slot still is this generation's registration. */
   isCurrent(slot: number, generation: number): boolean {
     return this.isHeld(slot, generation) && this.#byFd.get(this.fdOf(slot)) === slot;
@@ -103,6 +119,7 @@ export class SlotTable {
     words[base + INTEREST] = interest;
     words[base + LOW] = low;
     words[base + HIGH] = high;
+    words[base + ASKS] = 0;
     if (words[base + GENERATION] === 0) {
       words[base + GENERATION] = 1;
       words[base + STAMP] = 1;
@@ -149,7 +166,7 @@ export class SlotTable {
   }
 
   /**
-   * Replaces interest and data, whole for whoever reads them meanwhile, and then the stamp: events from before are stale.
+   * Replaces interest, data and stamp, whole for whoever reads them meanwhile: events from before are stale.
    *
    * @returns the claim word
    */
@@ -160,9 +177,10 @@ export class SlotTable {
     Atomics.store(words, base + INTEREST, interest);
     Atomics.store(words, base + LOW, low);
     Atomics.store(words, base + HIGH, high);
-    Atomics.add(words, base + SEQUENCE, 1);
+    // Within: whoever reads these sees by the stamp whether it was claimed for what was before.
     const stamp = after(this.stampOf(slot));
     Atomics.store(words, base + STAMP, stamp);
+    Atomics.add(words, base + SEQUENCE, 1);
     return claims.renew(words, base, stamp);
   }
 
