@@ -1,415 +1,192 @@
 /**
- * A model of the claim word's protocol: one slot, one fd, 2 to 3 threads, the registry, the kernel, and one crash. Every
- * interleaving of their atomic steps is visited. The transitions are the shipped ones; the model adds who does them when.
+ * A model of the claim word's protocol: one slot, one fd, 2 to 3 threads, the registry on the main thread (which may be busy
+ * for as long as it likes), the kernel, deaths and their recovery. Every interleaving of their atomic steps is visited. The
+ * transitions are the shipped ones; the model adds who does them when. The run queue is one bit here: it has a model of its own.
  */
+import { IDLE, mainSteps } from './claim/registry.js';
+import * as S from './claim/state.js';
+import { AWAY, DEAD, freshThread, threadSteps } from './claim/threads.js';
+import { explore, Failure, type Model, trace, type Verdict } from './explore.js';
 
-/** The transitions under test: those of claim.js, or weakened ones. */
-export type Transitions = Pick<
-  typeof import('../../dist/shared/service/claim.js'),
-  | 'idleWord'
-  | 'ownerOf'
-  | 'isClosing'
-  | 'isResting'
-  | 'pendingOf'
-  | 'isGeneration'
-  | 'claimed'
-  | 'contended'
-  | 'released'
-  | 'resumed'
-  | 'rested'
-  | 'awake'
-  | 'closing'
-  | 'seized'
->;
+export * from './claim/state.js';
 
-export type Mode = 'level' | 'edge' | 'oneshot';
-export type Order = 'unregister' | 'register' | 'modify';
-
-export interface Setup {
-  readonly mode: Mode;
-  readonly threads: number;
-  /** How often the peer writes, at any moment. */
-  readonly writes: number;
-  /** What the main thread asks, at any moment, in this order. */
-  readonly orders: readonly Order[];
-  readonly crashes: number;
-  /** How often a handler throws; the listener of the error calls modify(). */
-  readonly throws?: number;
-  /** A thread may compare the full generation before it reads the word: the order that the code must not have. */
-  readonly generationFirst?: boolean;
-  /** A level registration is let go without another look. */
-  readonly noLook?: boolean;
-}
-
-// Where a thread is. Each step is one atomic action.
-const WAIT = 0;
-const LOAD = 1;
-const COMPARE = 2;
-const EXCHANGE = 3;
-const ENTER = 4;
-const READ = 5;
-const LEAVE = 6;
-const LOOK = 7;
-const RELEASE = 8;
-const RELEASE_EXCHANGE = 9;
-const RESUME_EXCHANGE = 10;
-const DEAD = 11;
-
-interface Thread {
-  at: number;
-  /** The generation of the event in hand; 0: none. */
-  event: number;
-  /** The word as it was read. */
-  word: number;
-  /** Whether the last look found the fd ready. */
-  ready: boolean;
-  running: boolean;
-}
-
-interface State {
-  word: number;
-  generation: number;
-  /** The generation that the kernel carries for the fd; 0: not registered. */
-  registered: number;
-  armed: boolean;
-  queued: boolean;
-  unread: number;
-  writes: number;
-  crashes: number;
-  throws: number;
-  /** Orders that are done; a half-done one's step. */
-  order: number;
-  step: number;
-  seen: number;
-  /** What threads have told the registry, with the generation. */
-  inbox: Array<readonly [what: 'released' | 'modify' | 'error', generation: number]>;
-  /** The last generation whose unregister() has resolved. */
-  resolved: number;
-  threads: Thread[];
-}
-
-export interface Verdict {
-  readonly states: number;
-  /** What went wrong, and the steps that led there. */
-  readonly failure?: string;
-}
-
-const IN = 1;
-const MAIN = 255;
-
-class Failure extends Error {}
-
-/** Visits every reachable state. */
-export function explore(t: Transitions, setup: Setup): Verdict {
-  const first: State = {
+function first(t: S.Transitions, setup: S.Setup): S.State {
+  return {
     word: t.idleWord(1),
+    stamp: 1,
     generation: 1,
-    registered: 1,
-    armed: true,
+    mode: setup.mode,
+    changing: false,
+    running: false,
+    asks: 0,
     queued: false,
+    registered: 1,
+    kernelMode: setup.mode,
+    armed: true,
+    ready: false,
     unread: 0,
     writes: setup.writes,
-    crashes: setup.crashes,
+    crashes: setup.crashes ?? 0,
     throws: setup.throws ?? 0,
+    agains: setup.agains ?? 0,
+    wakes: setup.wakes ?? 0,
+    away: setup.away ?? 0,
+    asked: 0,
+    at: IDLE,
+    back: IDLE,
     order: 0,
-    step: 0,
-    seen: 0,
-    inbox: [],
+    source: 0,
+    victim: -1,
+    holds: 0,
+    ending: false,
+    waits: false,
+    runs: 0,
+    credit: 0,
+    pending: 0,
+    rests: false,
+    answer: 0,
+    woken: false,
     resolved: 0,
-    threads: Array.from({ length: setup.threads }, () => ({
-      at: WAIT,
-      event: 0,
-      word: 0,
-      ready: false,
-      running: false,
-    })),
+    threads: Array.from({ length: setup.threads }, freshThread),
   };
-  const seen = new Set<string>();
-  const stack = [first];
-  for (let state = stack.pop(); state !== undefined; state = stack.pop()) {
-    const key = keyOf(state);
-    if (seen.has(key)) continue;
-    seen.add(key);
-    try {
-      const next = successors(t, setup, state);
-      if (next.length === 0) checkRest(t, setup, state);
-      stack.push(...next);
-    } catch (error) {
-      if (!(error instanceof Failure)) throw error;
-      return { states: seen.size, failure: error.message };
-    }
-  }
-  return { states: seen.size };
 }
 
-/** Threads are alike but for their number, and that is in the word: no symmetry is used. */
-function keyOf(s: State): string {
-  const { threads, inbox, ...rest } = s;
-  const parts = threads.map(({ at, event, word, ready, running }) => `${at},${event},${word},${+ready},${+running}`);
-  return `${Object.values(rest).join()};${inbox.join()};${parts.join(';')}`;
-}
-
-function copy(s: State): State {
-  return { ...s, inbox: [...s.inbox], threads: s.threads.map(thread => ({ ...thread })) };
-}
-
-/** Nothing moves any more: everything asked was done, and nothing that can be read was left. */
-function checkRest(t: Transitions, setup: Setup, s: State): void {
-  if (s.order < setup.orders.length) throw new Failure('an order is never done');
-  const owner = t.ownerOf(s.word);
-  if (owner !== 0) throw new Failure(`thread ${owner} holds the slot for ever`);
-  const rests = t.isResting(s.word) && setup.crashes > 0;
-  if (s.registered !== 0 && s.unread > 0 && !rests) throw new Failure('readiness is lost');
-}
-
-function successors(t: Transitions, setup: Setup, s: State): State[] {
-  const next: State[] = [];
-  const branch = (change: (state: State) => void): void => {
-    const state = copy(s);
-    change(state);
-    next.push(state);
+function next(t: S.Transitions, setup: S.Setup, s: S.State, add: (next: S.State, step: string) => void): void {
+  let moves = 0;
+  const count = (state: S.State, step: string): void => {
+    moves++;
+    add(state, step);
   };
+  for (let i = 0; i < s.threads.length; i++)
+    threadSteps(t, setup, s, i, (state, what) => count(state, `${i + 1} ${what}`));
+  if (s.at === IDLE && s.threads.every(thread => isStill(t, setup, s, thread))) checkStill(t, s);
+  mainSteps(t, setup, s, count);
   if (s.writes > 0) {
-    branch(state => {
-      state.writes--;
-      state.unread++;
-      signal(state);
-    });
+    const after = S.copy(s);
+    after.writes--;
+    after.unread++;
+    S.signal(after);
+    count(after, 'a write');
   }
-  if (canMain(setup, s)) branch(state => mainStep(t, setup, state));
-  s.threads.forEach((thread, i) => {
-    if (thread.at === DEAD) return;
-    if (thread.at !== WAIT || s.queued) branch(state => threadStep(t, setup, state, i));
-    if (s.throws > 0 && thread.at === LEAVE) branch(state => fail(t, state, i));
-    if (s.crashes > 0 && thread.at !== WAIT) branch(state => crash(t, setup, state, i));
-  });
-  return next;
+  if (moves === 0) checkEnd(t, setup, s);
 }
 
-/** The fd has become ready: ep_poll_callback. */
-function signal(s: State): void {
-  if (s.registered !== 0 && s.armed) s.queued = true;
+/** Asleep, or as good as that: it does nothing until something comes. */
+function isStill(t: S.Transitions, setup: S.Setup, s: S.State, me: S.Thread): boolean {
+  if (me.at === AWAY || me.at === DEAD) return true;
+  return me.at === 0 && me.list === 0 && !s.queued && !s.ready && !canWatch(t, setup, s, me);
 }
 
-/** EPOLL_CTL_ADD and MOD: armed, and looked at. */
-function look(s: State): void {
-  s.armed = true;
-  if (s.unread > 0) s.queued = true;
+function canWatch(t: S.Transitions, setup: S.Setup, s: S.State, me: S.Thread): boolean {
+  const isBehind = s.threads.some(peer => peer !== me && peer.list > 0);
+  return isBehind && !s.queued && !setup.noWatch && t.isDue(s.word);
 }
 
-// ---- the main thread ------------------------------------------------------------------------------------
-
-function canMain(setup: Setup, s: State): boolean {
-  if (s.inbox.length > 0) return true;
-  if (s.order >= setup.orders.length) return false;
-  // An unregister() that waits for its run goes on when that is released.
-  return !(setup.orders[s.order] === 'unregister' && s.step === 3);
+/** The threads wait, and the main thread may be busy for ever: nothing that they could do is left. */
+function checkStill(t: S.Transitions, s: S.State): void {
+  // What a dead thread had comes back with its recovery, which is the main thread's.
+  if (s.threads.some(({ at }) => at === DEAD) || s.threads.every(({ at }) => at === AWAY)) return;
+  if (t.isDue(s.word)) throw new Failure('it is due, and nobody finds it');
+  if (s.registered === 0 || t.isResting(s.word) || t.ownerOf(s.word) !== 0) return;
+  if (s.unread > 0) throw new Failure('readiness is lost');
+  if (s.woken) throw new Failure('a wake() is lost');
 }
 
-function mainStep(t: Transitions, setup: Setup, s: State): void {
-  const order = setup.orders[s.order];
-  // What was begun is finished before the inbox is looked at: the main thread is one thread.
-  if (s.step === 0 || s.step === 3) {
-    const message = s.inbox.shift();
-    if (message !== undefined) {
-      const [what, generation] = message;
-      if (generation !== s.generation) return;
-      if (what === 'released') finish(t, s);
-      else if (what === 'error') takeError(t, s);
-      else if (s.registered === generation) modify(t, s);
-      return;
-    }
+/** Nothing moves any more: everything asked was done, and what rests has a reason to. */
+function checkEnd(t: S.Transitions, setup: S.Setup, s: S.State): void {
+  if (s.ending) throw new Failure('unregister() never resolves');
+  if (s.order < (setup.orders ?? []).length) throw new Failure('an order is never done');
+  if (s.pending !== 0 || s.asks !== 0) throw new Failure('a request is never carried out');
+  if (s.registered === 0) return;
+  const owner = t.ownerOf(s.word);
+  if (owner !== 0) throw new Failure(`${owner === S.MAIN ? 'main' : `thread ${owner}`} holds the slot for ever`);
+  if (t.isAsked(s.word)) throw new Failure('a request is never settled');
+  const hasRun = s.mode === S.ONESHOT && s.runs > 0;
+  if (t.isResting(s.word) && s.answer === 2 && !hasRun)
+    throw new Failure('it rests, though modify() answered its error');
+  if (t.isResting(s.word) && !s.rests && !hasRun) throw new Failure('it rests for no reason');
+  if (!t.isResting(s.word) && hasRun) throw new Failure('a oneshot has run and does not rest');
+}
+
+// ---- the key of a state -------------------------------------------------------------------------------------
+
+/** Threads are alike but for their number: those of a state are put in order, and the owner is named by its place there. */
+function keyOf(s: S.State): string {
+  const parts = s.threads.map(me => threadKey(me));
+  const places = parts.map((_, i) => i);
+  if (s.at === IDLE) places.sort((a, b) => order(parts[a], parts[b]));
+  let key = String.fromCharCode(
+    s.stamp,
+    s.generation | (s.mode << 3) | (s.kernelMode << 5) | (s.order << 7),
+    bits(s),
+    s.registered,
+    s.unread | (s.writes << 4) | (s.credit << 8),
+    s.crashes | (s.throws << 2) | (s.agains << 4) | (s.wakes << 6) | (s.away << 8) | (s.asked << 10),
+    s.at | (s.back << 5) | (s.source << 10) | ((s.victim + 1) << 13),
+    s.asks | (s.holds << 3) | (s.runs << 6) | (s.pending << 8) | (s.resolved << 11),
+    s.word & 0xffff,
+    (s.word >>> 24) | (renamed(s.word, places) << 8),
+  );
+  for (const i of places) {
+    const me = s.threads[i];
+    if (me === undefined) continue;
+    key += parts[i];
+    if (me.word !== 0) key += String.fromCharCode(renamed(me.word, places));
   }
-  if (order === 'register') {
-    s.registered = s.generation;
-    s.order++;
-    look(s);
-  } else if (order === 'modify') {
-    if (s.registered !== 0) modify(t, s);
-    s.order++;
-  } else if (s.step === 0) {
-    s.registered = 0; // EPOLL_CTL_DEL
-    s.queued = false;
-    s.seen = s.word;
-    s.step = 1;
-  } else if (s.step === 1) {
-    const free = t.ownerOf(s.seen) === 0 || t.ownerOf(s.seen) === MAIN;
-    if (s.word !== s.seen) {
-      s.seen = s.word;
-    } else {
-      s.word = free ? t.idleWord(s.generation + 1) : t.closing(s.seen);
-      s.step = free ? 2 : 3;
-    }
-  } else {
-    s.generation++;
-    resolve(s);
-  }
+  return key;
 }
 
-/** The handler threw, and the main thread holds the registration since: it rests, and the error's listener wakes it. */
-function takeError(t: Transitions, s: State): void {
-  s.word = t.rested(s.word);
-  if (t.ownerOf(s.word) === MAIN) {
-    const closing = t.isClosing(s.word);
-    s.word = t.released(s.word);
-    if (closing) finish(t, s);
-  }
-  if (s.registered === s.generation) modify(t, s);
+function order(a = '', b = ''): number {
+  return a < b ? -1 : a > b ? 1 : 0;
 }
 
-function modify(t: Transitions, s: State): void {
-  // Two steps in the code; between them only events that are dropped can come, and the second looks again.
-  s.word = t.awake(s.word);
-  look(s);
+function renamed(word: number, places: readonly number[]): number {
+  const owner = (word >>> 16) & 0xff;
+  return owner === 0 || owner === S.MAIN ? owner : places.indexOf(owner - 1) + 1;
 }
 
-function finish(t: Transitions, s: State): void {
-  s.word = t.idleWord(s.generation + 1);
-  s.generation++;
-  resolve(s);
+function bits(s: S.State): number {
+  return (
+    +s.changing |
+    (+s.running << 1) |
+    (+s.queued << 2) |
+    (+s.armed << 3) |
+    (+s.ready << 4) |
+    (+s.ending << 5) |
+    (+s.waits << 6) |
+    (+s.rests << 7) |
+    (+s.woken << 8) |
+    (s.answer << 9)
+  );
 }
 
-function resolve(s: State): void {
-  s.resolved = s.generation - 1;
-  s.order++;
-  s.step = 0;
-  if (s.threads.some(({ running, event }) => running && event <= s.resolved)) {
-    throw new Failure('unregister() has resolved while the handler runs');
-  }
+function threadKey(me: S.Thread): string {
+  const flags = +me.fresh | (+me.oneshot << 1) | (+me.found << 2) | (+me.empty << 3) | (+me.hand << 4) | (me.mode << 5);
+  return String.fromCharCode(
+    me.at | (flags << 6),
+    me.event,
+    me.word & 0xffff,
+    me.word >>> 24,
+    me.due,
+    me.stamp,
+    me.running | (me.generation << 3) | (me.list << 6),
+    me.handDue & 0xffff,
+    me.ring & 0xffff,
+    me.ring >>> 16,
+  );
 }
 
-// ---- a thread -------------------------------------------------------------------------------------------
+// ---- for the tests --------------------------------------------------------------------------------------------
 
-function threadStep(t: Transitions, setup: Setup, s: State, i: number): void {
-  const me = s.threads[i];
-  if (me === undefined) return;
-  const oneshot = setup.mode === 'oneshot';
-  switch (me.at) {
-    case WAIT:
-      s.queued = false;
-      if (oneshot) s.armed = false;
-      me.event = s.registered;
-      me.at = setup.generationFirst ? COMPARE : LOAD;
-      break;
-    case LOAD:
-      me.word = s.word;
-      me.at = setup.generationFirst ? EXCHANGE : COMPARE;
-      break;
-    case COMPARE:
-      if (s.generation !== me.event) rest(me);
-      else me.at = setup.generationFirst ? LOAD : EXCHANGE;
-      break;
-    case EXCHANGE:
-      claim(t, s, me, i + 1, oneshot);
-      break;
-    case ENTER:
-      if (s.threads.some(other => other.running && other.event === me.event)) throw new Failure('two threads in a run');
-      if (me.event <= s.resolved) throw new Failure('a run of a registration that is gone');
-      me.running = true;
-      me.at = READ;
-      break;
-    case READ:
-      // Level: one message a run. The others read until a read would block.
-      s.unread = setup.mode === 'level' ? Math.max(0, s.unread - 1) : 0;
-      me.at = LEAVE;
-      break;
-    case LEAVE:
-      me.running = false;
-      if (oneshot) s.inbox.push(['modify', me.event]);
-      me.at = setup.mode === 'level' && !setup.noLook ? LOOK : RELEASE;
-      break;
-    case LOOK:
-      me.ready = s.unread > 0;
-      me.word = s.word;
-      me.at = me.ready ? RESUME_EXCHANGE : RELEASE;
-      break;
-    case RELEASE:
-      me.word = s.word;
-      me.at = RELEASE_EXCHANGE;
-      break;
-    case RELEASE_EXCHANGE:
-      release(t, s, me);
-      break;
-    case RESUME_EXCHANGE:
-      if (t.isClosing(me.word) || t.isResting(me.word)) {
-        me.at = RELEASE;
-      } else if (s.word === me.word) {
-        s.word = t.resumed(me.word, oneshot);
-        me.at = setup.mode === 'level' && !me.ready ? LOOK : ENTER;
-        me.ready = false;
-      } else {
-        me.word = s.word;
-      }
-      break;
-  }
+function modelOf(t: S.Transitions, setup: S.Setup): Model<S.State> {
+  return { first: first(t, setup), key: keyOf, next: (state, add) => next(t, setup, state, add) };
 }
 
-/** The handler throws: the thread leaves the registration to the main thread, and tells. */
-function fail(t: Transitions, s: State, i: number): void {
-  const me = s.threads[i];
-  if (me === undefined) return;
-  s.throws--;
-  me.running = false;
-  s.word = t.seized(s.word, MAIN);
-  s.inbox.push(['error', me.event]);
-  rest(me);
+export function exploreClaim(t: S.Transitions, setup: S.Setup): Verdict {
+  return explore(modelOf(t, setup));
 }
 
-function rest(me: Thread): void {
-  me.at = WAIT;
-  me.event = 0;
-  me.word = 0;
-  me.ready = false;
-}
-
-function claim(t: Transitions, s: State, me: Thread, owner: number, oneshot: boolean): void {
-  if (!t.isGeneration(me.word, me.event) || t.isClosing(me.word) || t.isResting(me.word)) {
-    rest(me);
-    return;
-  }
-  const held = t.ownerOf(me.word) !== 0;
-  const next = held ? t.contended(me.word, IN) : t.claimed(me.word, owner, oneshot);
-  if (next === me.word) {
-    rest(me);
-  } else if (s.word === me.word) {
-    s.word = next;
-    if (held) rest(me);
-    else me.at = ENTER;
-  } else {
-    me.word = s.word;
-    me.at = COMPARE;
-  }
-}
-
-function release(t: Transitions, s: State, me: Thread): void {
-  if (!t.isClosing(me.word) && !t.isResting(me.word) && t.pendingOf(me.word) !== 0) {
-    me.ready = false;
-    me.at = RESUME_EXCHANGE;
-  } else if (s.word === me.word) {
-    s.word = t.released(me.word);
-    if (t.isClosing(me.word)) s.inbox.push(['released', me.event]);
-    rest(me);
-  } else {
-    me.word = s.word;
-  }
-}
-
-/** The thread dies where it is, and the registry recovers what it had. */
-function crash(t: Transitions, setup: Setup, s: State, i: number): void {
-  const me = s.threads[i];
-  if (me === undefined) return;
-  s.crashes--;
-  const { event, running } = me;
-  rest(me);
-  me.at = DEAD;
-  me.running = false;
-  if (running && t.isGeneration(s.word, event)) s.word = t.rested(s.word);
-  if (t.ownerOf(s.word) === i + 1) {
-    const closing = t.isClosing(s.word);
-    if (!running) s.word = t.awake(s.word);
-    s.word = t.released(t.seized(s.word, MAIN));
-    if (closing) finish(t, s);
-  }
-  const rearmed = !running && s.registered !== 0 && s.registered === event && !t.isResting(s.word);
-  if (rearmed || (setup.mode === 'oneshot' && !running && s.registered === event)) look(s);
+/** The same, with the shortest way to what is wrong. */
+export function traceClaim(t: S.Transitions, setup: S.Setup): Verdict {
+  return trace(modelOf(t, setup));
 }

@@ -113,16 +113,6 @@ export function hasStamp(word: number, stamp: number): boolean {
   return word >>> STAMP_SHIFT === (stamp & STAMP_MASK);
 }
 
-/** The low bits of the stamp that a word has. */
-export function stampOf(word: number): number {
-  return word >>> STAMP_SHIFT;
-}
-
-/** Whether two stamps have the same low bits. */
-export function isSameStamp(a: number, b: number): boolean {
-  return (a & STAMP_MASK) === (b & STAMP_MASK);
-}
-
 // ---- the transitions: a word, and the word after ------------------------------------------------------
 
 /** Held or not: more is due. */
@@ -141,9 +131,9 @@ export function reserved(word: number, owner: number, mask: number, oneshot: boo
   return claimed(word, owner, oneshot) | (word & DUE) | (mask & READINESS);
 }
 
-/** Nothing due: its owner has it in hand. */
-export function taken(word: number): number {
-  return word & ~DUE;
+/** Nothing due: its owner has it in hand. @param oneshot it rests from now on, though it did not when it was reserved */
+export function taken(word: number, oneshot = false): number {
+  return oneshot ? (word & ~DUE) | REST : word & ~DUE;
 }
 
 /** Nothing due but what comes from now on, and one look. */
@@ -202,7 +192,12 @@ export function closing(word: number): number {
   return word | CLOSING;
 }
 
-/** Let go for a dead owner that had not begun: as it was, with `due` put back. */
+/** Let go for a dead owner that was in its run: it rests. What it had asked for is carried out, or never was asked. */
+export function interrupted(word: number): number {
+  return rested(word) & ~(OWNER | ASKED);
+}
+
+/** Let go by, or for, an owner that has not begun: as it was, with `due` put back. */
 export function abandoned(word: number, due: number): number {
   const free = word & ~(OWNER | (word & ASKED ? 0 : REST));
   return word & CLOSING ? free & ~DUE : free | (due & DUE);
@@ -216,8 +211,10 @@ export function isLevel(interest: number): boolean {
 }
 
 /**
- * An event of the kernel's. At least 0: `owner` has the slot now, and this is due (the mask, and what was due before).
- * CONTENDED, RESTING, STALE otherwise.
+ * An event of the kernel's. At least 0: `owner` has the slot now, and this is due (the mask). LEFT_DUE, KNOWN: more was due
+ * already, and the word says all of it, for whoever takes it. CONTENDED, RESTING, STALE otherwise.
+ *
+ * The owner is to look at the stamp again: until it had the slot, that may have been modified so often that the low bits agree.
  *
  * @param keeps the kernel goes on telling while it is ready: nothing is left with an owner
  */
@@ -240,15 +237,15 @@ export function arrive(
       const seen = Atomics.compareExchange(words, base + CLAIM, word, next);
       if (seen === word) return CONTENDED;
       word = seen;
+    } else if (word & DUE) {
+      const next = left(word, mask);
+      const seen = next === word ? word : Atomics.compareExchange(words, base + CLAIM, word, next);
+      if (seen === word) return next === word ? KNOWN : LEFT_DUE;
+      word = seen;
     } else {
       const oneshot = (Atomics.load(words, base + INTEREST) & EPOLLONESHOT) !== 0;
       const seen = Atomics.compareExchange(words, base + CLAIM, word, claimed(word, owner, oneshot));
-      if (seen === word) {
-        if (Atomics.load(words, base + STAMP) === stamp) return dueOf(word) | (mask & READINESS);
-        // Between the comparison and the exchange it was modified, or recycled, so often that the low bits agree again.
-        const due = dueOf(word);
-        return isDue(change(words, base, held => abandoned(held, due))) ? LEFT_DUE : STALE;
-      }
+      if (seen === word) return mask & READINESS;
       word = seen;
     }
   }
@@ -302,12 +299,12 @@ export function exchange(words: Int32Array, base: number, word: number, next: nu
   return Atomics.compareExchange(words, base + CLAIM, word, next) === word;
 }
 
-/** The owner takes what is due with it. */
-export function takeOwn(words: Int32Array, base: number): number {
+/** The owner takes what is due with it, if anything is. @param oneshot that is its only run */
+export function takeOwn(words: Int32Array, base: number, oneshot: boolean): number {
   let word = Atomics.load(words, base + CLAIM);
   for (;;) {
     if ((word & DUE) === 0) return 0;
-    const seen = Atomics.compareExchange(words, base + CLAIM, word, taken(word));
+    const seen = Atomics.compareExchange(words, base + CLAIM, word, taken(word, oneshot));
     if (seen === word) return dueOf(word);
     word = seen;
   }
@@ -319,6 +316,17 @@ export function release(words: Int32Array, base: number, look: boolean): number 
   for (;;) {
     mustHold((word & OWNER) !== 0, 'who releases a word holds it');
     const next = released(word, look);
+    const seen = Atomics.compareExchange(words, base + CLAIM, word, next);
+    if (seen === word) return outcome(word, next);
+    word = seen;
+  }
+}
+
+/** The owner lets go without having begun. IDLE, STILL_DUE or TO_TELL. @param due what it had taken, and is due still */
+export function giveBack(words: Int32Array, base: number, due: number): number {
+  let word = Atomics.load(words, base + CLAIM);
+  for (;;) {
+    const next = abandoned(word, due);
     const seen = Atomics.compareExchange(words, base + CLAIM, word, next);
     if (seen === word) return outcome(word, next);
     word = seen;
@@ -391,17 +399,17 @@ export function close(words: Int32Array, base: number, next: number): number {
   }
 }
 
-/** Lets go for an owner that is dead. Whether it was theirs. @param due what they had taken and not begun */
-export function abandon(words: Int32Array, base: number, owner: number, rests: boolean, due: number): boolean {
+/** How far a dead owner had come. */
+export type Progress = 'not begun' | 'running' | 'over';
+
+/** Lets go for an owner that is dead. Whether it was theirs. @param due what they had taken, if they had not begun */
+export function abandon(words: Int32Array, base: number, owner: number, progress: Progress, due: number): boolean {
   let word = Atomics.load(words, base + CLAIM);
   for (;;) {
     if (ownerOf(word) !== owner) return false;
-    const seen = Atomics.compareExchange(
-      words,
-      base + CLAIM,
-      word,
-      rests ? rested(word) & ~(OWNER | ASKED) : abandoned(word, due),
-    );
+    const next =
+      progress === 'running' ? interrupted(word) : progress === 'over' ? released(word, true) : abandoned(word, due);
+    const seen = Atomics.compareExchange(words, base + CLAIM, word, next);
     if (seen === word) return true;
     word = seen;
   }

@@ -53,6 +53,8 @@ export const KIND = 10;
 export const TOUCHED = 11;
 export const INODE = 12;
 export const DEVICE = 13;
+/** What its handler has asked for, and the registry has not carried out. */
+export const ASKS = 14;
 
 export const BEGUN = 0x8000_0000 | 0;
 
@@ -90,9 +92,10 @@ export const RUNS = 2;
 /** How many values of ready.post() this thread has sent, and how many of them were taken. */
 export const POSTED = 3;
 export const TAKEN = 4;
-/** The slot + 1 that it is taking, giving to the main thread, or letting go of; what it took from there. */
+/** The slot + 1 that it is taking, giving to the main thread, or letting go of; what it took from there, or OVER: its run is over. */
 export const HAND = 5;
 export const HAND_DUE = 6;
+export const OVER = -1;
 /** The event that it has taken from an agenda and not dealt with: slot, stamp (0: none) and mask. */
 export const EVENT_SLOT = 7;
 export const EVENT_STAMP = 8;

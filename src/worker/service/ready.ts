@@ -194,6 +194,7 @@ export class ReadyRegistration implements Ready {
 
   /** Before the request: it rests until that is carried out, whatever others ask for it meanwhile. */
   #ask(): void {
+    Atomics.add(this.#parts.slots, this.#base + L.ASKS, 1);
     claims.ask(this.#parts.slots, this.#base);
   }
 

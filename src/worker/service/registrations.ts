@@ -1,5 +1,5 @@
 /** Reads what a slot says of its registration, whole, while modify() may be writing it. */
-import { FD, GENERATION, HIGH, INTEREST, LOW, SEQUENCE, SLOT_WORDS } from '../../shared/service/layout.js';
+import { FD, GENERATION, HIGH, INTEREST, LOW, SEQUENCE, SLOT_WORDS, STAMP } from '../../shared/service/layout.js';
 
 export class Registrations {
   readonly #slots: Int32Array;
@@ -8,6 +8,8 @@ export class Registrations {
   interest = 0;
   low = 0;
   high = 0;
+  /** As it was when the interest and the data were what they are here. */
+  stamp = 0;
 
   constructor(slots: Int32Array) {
     this.#slots = slots;
@@ -24,7 +26,8 @@ export class Registrations {
       this.interest = Atomics.load(slots, base + INTEREST);
       this.low = Atomics.load(slots, base + LOW);
       this.high = Atomics.load(slots, base + HIGH);
-      // Odd for as long as the main thread takes to store three words.
+      this.stamp = Atomics.load(slots, base + STAMP);
+      // Odd for as long as the main thread takes to store four words.
       if ((sequence & 1) === 0 && Atomics.load(slots, base + SEQUENCE) === sequence) return;
     }
   }

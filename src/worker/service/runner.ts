@@ -47,7 +47,7 @@ export class Runner {
   runs = 0;
   /** Whether what is due now has waited, or was found by poll(2): its fd may be another file's by now. */
   isLate = false;
-  /** Events that somebody else's run had to do with, and of which the kernel goes on telling. */
+  /** Events that somebody else's run has to do with, or that rest, and of which the kernel goes on telling. */
   blocked = 0;
   readonly #owner: number;
   readonly #slots: Int32Array;
@@ -90,18 +90,18 @@ export class Runner {
       this.#publish(slot, stamp, mask);
       return;
     }
-    const base = slot * L.SLOT_WORDS;
-    const keeps = this.#keeps(slot);
-    if (claims.isDue(Atomics.load(this.#slots, base + L.CLAIM))) {
-      // More than the event says: `take` sees to it that nothing of it is lost with this thread.
-      const verdict = claims.leave(this.#slots, base, stamp, mask, keeps);
-      if (verdict === claims.LEFT_DUE || verdict === claims.KNOWN) this.take(slot);
-      else this.#met(slot, verdict);
-      return;
+    const due = claims.arrive(this.#slots, slot * L.SLOT_WORDS, stamp, this.#owner, mask, this.#keeps(slot));
+    if (due >= 0) {
+      this.#registration.load(slot);
+      if (this.#registration.stamp === stamp) this.#run(slot, due, !this.isLate);
+      else this.#giveBack(slot, 0);
+    } else if (due === claims.LEFT_DUE || due === claims.KNOWN) {
+      // More than the event says: the word has all of it, and `take` sees to it that nothing is lost with this thread.
+      this.#words[L.EVENT_STAMP] = 0;
+      this.take(slot);
+    } else {
+      this.#met(slot, due);
     }
-    const due = claims.arrive(this.#slots, base, stamp, this.#owner, mask, keeps);
-    if (due >= 0) this.#run(slot, stamp, due, !this.isLate);
-    else this.#met(slot, due);
   }
 
   /** Leaves an event of the kernel's for whoever comes to it. */
@@ -113,10 +113,8 @@ export class Runner {
   #met(slot: number, verdict: number): void {
     if (verdict === claims.LEFT_DUE) this.#queue(slot);
     else if (verdict === claims.STALE) this.#count(L.STALE_EVENTS);
-    else if (verdict === claims.CONTENDED) {
-      this.#count(L.CONTENDED_EVENTS);
-      if (this.#keeps(slot)) this.blocked++;
-    }
+    else if (verdict === claims.CONTENDED) this.#count(L.CONTENDED_EVENTS);
+    if ((verdict === claims.CONTENDED || verdict === claims.RESTING) && this.#keeps(slot)) this.blocked++;
   }
 
   /** Runs what is due with a slot, if it still is. */
@@ -126,7 +124,10 @@ export class Runner {
     const base = slot * L.SLOT_WORDS;
     for (;;) {
       const word = Atomics.load(slots, base + L.CLAIM);
-      if (!claims.isDue(word)) return;
+      if (!claims.isDue(word)) {
+        words[L.HAND] = 0;
+        return;
+      }
       const due = claims.dueOf(word);
       const oneshot = (Atomics.load(slots, base + L.INTEREST) & EPOLLONESHOT) !== 0;
       if (oneshot && due === claims.LOOK) {
@@ -135,15 +136,16 @@ export class Runner {
         continue;
       }
       if (this.#handler === undefined) {
-        this.#hold(slot);
+        this.#hold(slot, 0);
         if (!claims.exchange(slots, base, word, claims.reserved(word, claims.MAIN, 0, oneshot))) continue;
         this.#give(slot);
         return;
       }
-      words[L.HAND_DUE] = due;
-      this.#hold(slot);
+      this.#hold(slot, due);
       if (!claims.exchange(slots, base, word, claims.claimed(word, this.#owner, oneshot))) continue;
-      this.#run(slot, claims.stampOf(word), due, false);
+      this.#registration.load(slot);
+      if (claims.hasStamp(word, this.#registration.stamp)) this.#run(slot, due, false);
+      else this.#giveBack(slot, due & claims.WAKE);
       return;
     }
   }
@@ -178,7 +180,7 @@ export class Runner {
     for (let i = 0; i < looks.count; i++) {
       const slot = looks.slotOf(i);
       const generation = Atomics.load(slots, slot * L.SLOT_WORDS + L.GENERATION);
-      this.#hold(slot);
+      this.#hold(slot, 0);
       this.#after(slot, generation, claims.endLook(slots, slot * L.SLOT_WORDS, looks.answer(i)));
     }
     looks.clear();
@@ -186,25 +188,23 @@ export class Runner {
   }
 
   /**
-   * Runs the handler for a slot that this thread has just taken.
-   *
-   * @param stamp by which it was taken, or the low bits of it
-   * @param isFresh the kernel has just told of it
+   * It was modified since it was claimed. What was due then is not what the new interest and data are for: the kernel looks for
+   * those, and a oneshot would run twice with them.
    */
-  #run(slot: number, stamp: number, due: number, isFresh: boolean): void {
+  #giveBack(slot: number, due: number): void {
+    this.#hold(slot, due);
+    const { generation } = this.#registration;
+    this.#after(slot, generation, claims.giveBack(this.#slots, slot * L.SLOT_WORDS, due));
+  }
+
+  /** Runs the handler for a slot that this thread has just taken and loaded. @param isFresh the kernel has just told of it */
+  #run(slot: number, due: number, isFresh: boolean): void {
     const handler = this.#handler;
     if (handler === undefined) return;
     const slots = this.#slots;
     const base = slot * L.SLOT_WORDS;
     const registration = this.#registration;
-    registration.load(slot);
     const { interest, generation } = registration;
-    if (!claims.isSameStamp(Atomics.load(slots, base + L.STAMP), stamp)) {
-      // modify() came in between: what was due is of before it, and the kernel is about to look. A wake() is still due.
-      if (due & claims.WAKE) claims.wake(slots, base);
-      this.#letGo(slot, generation, false);
-      return;
-    }
     const mask = readiness(this.#files, slot, due, interest, isFresh, this.isLate);
     const events = mask & (interest | ALWAYS) & READINESS;
     if (mask === NOT_ITS_FILE || (events === 0 && (due & claims.WAKE) === 0)) {
@@ -249,7 +249,6 @@ export class Runner {
   #finished(ready: ReadyRegistration): void {
     const { slot, generation } = ready;
     ready.end();
-    this.#ended(slot);
     this.#letGo(slot, generation, this.#mayBeReady(slot, ready));
   }
 
@@ -260,15 +259,7 @@ export class Runner {
     claims.rest(this.#slots, slot * L.SLOT_WORDS);
     ready.fail(error);
     ready.end();
-    this.#ended(slot);
     this.#letGo(slot, generation, false);
-  }
-
-  /** Its run is over, and it is about to be let go. */
-  #ended(slot: number): void {
-    this.#words[L.HAND_DUE] = claims.LOOK;
-    this.#hold(slot);
-    this.#slots[slot * L.SLOT_WORDS + L.RUNNING] = 0;
   }
 
   /**
@@ -284,7 +275,9 @@ export class Runner {
   #letGo(slot: number, generation: number, look: boolean): void {
     const base = slot * L.SLOT_WORDS;
     const level = claims.isLevel(Atomics.load(this.#slots, base + L.INTEREST)) && this.#files.canAsk(slot);
-    this.#hold(slot);
+    // Before RUNNING says that its run is over.
+    this.#hold(slot, L.OVER);
+    this.#slots[base + L.RUNNING] = 0;
     this.#after(slot, generation, claims.release(this.#slots, base, look && level));
   }
 
@@ -302,7 +295,7 @@ export class Runner {
   /** An event for the main thread, which holds the registration from now on, and looks up the rest. */
   #publish(slot: number, stamp: number, mask: number): void {
     if (!this.#outbox.hasRoom()) return;
-    this.#hold(slot);
+    this.#hold(slot, 0);
     const verdict = claims.reserve(this.#slots, slot * L.SLOT_WORDS, stamp, claims.MAIN, mask, this.#keeps(slot));
     if (verdict === 0) this.#give(slot);
     else this.#met(slot, verdict);
@@ -315,7 +308,9 @@ export class Runner {
     this.#words[L.HAND] = 0;
   }
 
-  #hold(slot: number): void {
+  /** @param due what it has taken of it, or OVER */
+  #hold(slot: number, due: number): void {
+    this.#words[L.HAND_DUE] = due;
     this.#words[L.HAND] = slot + 1;
   }
 

@@ -107,7 +107,10 @@ export class WaitLoop {
       if (this.#runner.pending > 0) break;
       if (this.#count === 0 && this.#list.length === 0 && this.#waking.queue.isEmpty) break;
     }
+    // The event loop's turn may be long: all that is here is anybody's meanwhile.
     this.#leaveAll();
+    if (this.#list.length > 0) this.#callForWatch();
+    this.#passOn();
     setImmediate(this.#turn);
   }
 
@@ -142,6 +145,8 @@ export class WaitLoop {
     runner.isLate = false;
     if (this.#pace.isSlow && this.#threads > 1 && count > 1) this.#leaveAll();
     else if (count > 1) this.#callForWatch();
+    // What came with it may have been the call for the run queue; its run may be long.
+    if (count > 1 || this.#list.length > 0) this.#passOn();
     for (let i = 0; i < this.#count && this.#mayRun(); i++) {
       this.#entry(i, true);
       if (i + 1 === this.#count) break;
@@ -161,6 +166,11 @@ export class WaitLoop {
   #leaveAll(): void {
     for (let i = 0; i < this.#count; i++) this.#entry(i, false);
     this.#count = 0;
+  }
+
+  /** This thread does something else first: what is in the run queue is for another. */
+  #passOn(): void {
+    if (!this.#waking.queue.isEmpty) this.#waking.kick();
   }
 
   /** Entry `i` of the agenda: to run now, or to be left. */
@@ -198,7 +208,8 @@ export class WaitLoop {
       const slot = queue.pop();
       if (slot < 0) return;
       // One was woken for all that was there.
-      if (!queue.isEmpty) this.#waking.kick();
+      this.#passOn();
+      if (this.#list.length > 0) this.#callForWatch();
       runner.isLate = true;
       runner.take(slot);
       this.#now = now();

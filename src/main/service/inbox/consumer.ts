@@ -7,7 +7,7 @@
  * level registration that may still be ready, is due again then. What the main thread holds is freed as soon as it is
  * unregistered: the slot's generation says whether an event's registration still is there.
  */
-import { EPOLLERR, EPOLLHUP, READINESS } from '../../../shared/epoll/flags.js';
+import { EPOLLERR, EPOLLHUP, EPOLLONESHOT, READINESS } from '../../../shared/epoll/flags.js';
 import * as claims from '../../../shared/service/claim.js';
 import type { Files } from '../../../shared/service/files.js';
 import { SLOT_WORDS } from '../../../shared/service/layout.js';
@@ -38,8 +38,8 @@ export class Consumer {
     const table = this.#table;
     const { slot } = event;
     if (!this.#isHeld(event)) return undefined;
-    const due = claims.takeOwn(table.words, slot * SLOT_WORDS);
     const interest = table.interestOf(slot);
+    const due = claims.takeOwn(table.words, slot * SLOT_WORDS, (interest & EPOLLONESHOT) !== 0);
     const mask = readiness(this.#files, slot, due, interest, false, false);
     const events = mask & (interest | EPOLLERR | EPOLLHUP) & READINESS;
     if (mask === NOT_ITS_FILE || (events === 0 && (due & claims.WAKE) === 0)) {

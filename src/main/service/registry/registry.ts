@@ -24,7 +24,7 @@ import { EBADF, ENOENT, EpollError } from '../../../shared/errors.js';
 import * as sys from '../../../shared/kernel/syscalls.js';
 import * as claims from '../../../shared/service/claim.js';
 import type { Files } from '../../../shared/service/files.js';
-import { EXIT_SLOT, type Plan, SLOT_WORDS, WAKE_SLOT } from '../../../shared/service/layout.js';
+import { EXIT_SLOT, OVER, type Plan, SLOT_WORDS, WAKE_SLOT } from '../../../shared/service/layout.js';
 import type { Waking } from '../../../shared/service/waking.js';
 import { throwLater } from '../uncaught.js';
 import { SlotTable } from './slot-table.js';
@@ -188,8 +188,8 @@ export class Registry {
   }
 
   /**
-   * A slot was let go that was ending, or whose handler had asked for something: all of that was carried out before. 0, or
-   * the negative errno of what it asked for.
+   * A slot was let go that was ending, or whose handler had asked for something. 0, or the negative errno of what it asked
+   * for. Not before all of that is carried out: what a dead thread has let go may have had another run since.
    */
   released(slot: number, generation: number): number {
     const { table } = this;
@@ -200,7 +200,7 @@ export class Registry {
       this.#finish(slot);
       return 0;
     }
-    if (!claims.isAsked(word)) return 0;
+    if (!claims.isAsked(word) || table.asksOf(slot) !== 0) return 0;
     return this.#look(slot, claims.settle(table.words, slot * SLOT_WORDS, false));
   }
 
@@ -223,18 +223,18 @@ export class Registry {
   }
 
   /**
-   * Lets go of what a dead thread held; what it had not begun is due. Whether it was in a run, and rests.
+   * Lets go of what a dead thread held; what it had not begun is due, for the caller to share. Whether it was in a run, and rests.
    *
-   * @param due what the thread had taken of it
+   * @param due what the thread had taken of it, or OVER
    */
   abandon(slot: number, owner: number, due: number): boolean {
     const { table } = this;
     const rests = table.runningOf(slot) !== 0;
-    if (!claims.abandon(table.words, slot * SLOT_WORDS, owner, rests, due)) return false;
+    const progress = rests ? 'running' : due === OVER ? 'over' : 'not begun';
+    if (!claims.abandon(table.words, slot * SLOT_WORDS, owner, progress, due)) return false;
     table.endRun(slot);
-    const word = table.wordOf(slot);
-    if (claims.isClosing(word)) this.#finish(slot);
-    else if (claims.isDue(word)) this.#parts.waking.share(slot);
+    if (rests) table.forgetAsks(slot);
+    if (claims.isClosing(table.wordOf(slot))) this.#finish(slot);
     return rests;
   }
 

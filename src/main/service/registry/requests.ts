@@ -37,9 +37,11 @@ export class Requests {
     const high = (ring[at + L.OP_HIGH] ?? 0) >>> 0;
     if (op === L.RELEASED) this.#released(slot, generation);
     else if (op === L.REGISTER) this.#register(fd, mask, low, high);
-    else if (op === L.MODIFY) this.#modify(slot, generation, fd, mask, low, high);
-    else if (op === L.UNREGISTER || op === L.CLOSE)
-      this.#remove(slot, generation, op === L.CLOSE, entryEvent(ring, at));
+    else {
+      if (op === L.MODIFY) this.#modify(slot, generation, fd, mask, low, high);
+      else this.#remove(slot, generation, op === L.CLOSE, entryEvent(ring, at));
+      this.#registry.table.carriedOut(slot, generation);
+    }
   }
 
   #register(fd: number, mask: number, low: number, high: number): void {

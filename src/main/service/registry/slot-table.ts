@@ -1,6 +1,7 @@
 /** The slots of a service, as the main thread keeps them: which are free, and which fd each of the others is for. */
 import * as claims from '../../../shared/service/claim.js';
 import {
+  ASKS,
   CLAIM,
   FD,
   GENERATION,
@@ -83,6 +84,21 @@ export class SlotTable {
     Atomics.store(this.words, slot * SLOT_WORDS + RUNNING, 0);
   }
 
+  /** How much its handler has asked for that is not carried out. */
+  asksOf(slot: number): number {
+    return Atomics.load(this.words, slot * SLOT_WORDS + ASKS);
+  }
+
+  /** One request of its handler's is carried out. */
+  carriedOut(slot: number, generation: number): void {
+    if (this.isHeld(slot, generation)) Atomics.sub(this.words, slot * SLOT_WORDS + ASKS, 1);
+  }
+
+  /** A handler died: what it had asked for was carried out, or never sent. */
+  forgetAsks(slot: number): void {
+    Atomics.store(this.words, slot * SLOT_WORDS + ASKS, 0);
+  }
+
   /** Whether the slot still is this generation's registration. */
   isCurrent(slot: number, generation: number): boolean {
     return this.isHeld(slot, generation) && this.#byFd.get(this.fdOf(slot)) === slot;
@@ -103,6 +119,7 @@ export class SlotTable {
     words[base + INTEREST] = interest;
     words[base + LOW] = low;
     words[base + HIGH] = high;
+    words[base + ASKS] = 0;
     if (words[base + GENERATION] === 0) {
       words[base + GENERATION] = 1;
       words[base + STAMP] = 1;
@@ -149,24 +166,22 @@ export class SlotTable {
   }
 
   /**
-   * Replaces the stamp, from when on events from before are stale and nothing is due, and then interest and data, whole for
-   * whoever reads them meanwhile. In this order: who has taken the slot before, and reads the new ones, finds another stamp
-   * than the one it has taken it by.
+   * Replaces interest, data and stamp, whole for whoever reads them meanwhile: events from before are stale.
    *
    * @returns the claim word
    */
   update(slot: number, interest: number, low: number, high: number): number {
     const base = slot * SLOT_WORDS;
     const { words } = this;
-    const stamp = after(this.stampOf(slot));
-    Atomics.store(words, base + STAMP, stamp);
-    const word = claims.renew(words, base, stamp);
     Atomics.add(words, base + SEQUENCE, 1);
     Atomics.store(words, base + INTEREST, interest);
     Atomics.store(words, base + LOW, low);
     Atomics.store(words, base + HIGH, high);
+    // Within: whoever reads these sees by the stamp whether it was claimed for what was before.
+    const stamp = after(this.stampOf(slot));
+    Atomics.store(words, base + STAMP, stamp);
     Atomics.add(words, base + SEQUENCE, 1);
-    return word;
+    return claims.renew(words, base, stamp);
   }
 
   /** Ends the slot's registration: true at once, or false when a thread holds it: `finish` follows its release. */

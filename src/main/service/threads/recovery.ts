@@ -3,8 +3,9 @@
  * who is dead and when a new thread begins, thread-pool.ts. Its ring was read before this.
  *
  * What it had begun (RUNNING says so) rests: running it again would be a crash loop. Everything else is due, for whoever is
- * free: registrations that it held, events that it had fetched (its agenda), what its list says, and what it had in hand. Its
- * list holds nothing back in the meantime: any thread that sees that it does not get on shares it out.
+ * free: registrations that it held, events that it had fetched (its agenda), and what it had in hand. What it knew of and had
+ * not come to stands in the claim words alone: whatever is due goes to the run queue here, whoever knows of it already. Its list
+ * holds nothing back in the meantime: any thread that sees that it does not get on shares it out.
  */
 import { READINESS } from '../../../shared/epoll/flags.js';
 import { EVENT_WORDS } from '../../../shared/kernel/syscalls.js';
@@ -26,22 +27,12 @@ export function recover(
   owner: number,
   isOnItsWay: (slot: number, generation: number) => boolean,
 ): ServiceEvent[] {
-  const { words, agenda, list } = memory;
+  const { words, agenda } = memory;
   const { table } = registry;
   const hand = (words[L.HAND] ?? 0) - 1;
   words[L.HAND] = 0;
-  const interrupted: ServiceEvent[] = [];
-  for (const slot of [...registry.slots()]) {
-    if (claims.ownerOf(table.wordOf(slot)) !== owner) continue;
-    const due = slot === hand ? (words[L.HAND_DUE] ?? 0) : 0;
-    const event = eventOf(table, slot, (table.runningOf(slot) & READINESS) >>> 0);
-    if (registry.abandon(slot, owner, due)) interrupted.push(event);
-  }
-  if (hand >= 0) recoverHand(registry, waking, hand, isOnItsWay);
   const leave = (slot: number, stamp: number, mask: number): void => {
-    if (stamp === 0 || slot < 0) return;
-    const left = claims.leave(table.words, slot * L.SLOT_WORDS, stamp, mask, false);
-    if (left === claims.LEFT_DUE || left === claims.KNOWN) waking.queue.push(slot);
+    if (stamp !== 0 && slot >= 0) claims.leave(table.words, slot * L.SLOT_WORDS, stamp, mask, false);
   };
   for (let i = 0; i < agenda.length; i += EVENT_WORDS) {
     const stamp = Atomics.exchange(agenda, i + L.AGENDA_STAMP, 0);
@@ -49,32 +40,26 @@ export function recover(
   }
   leave(words[L.EVENT_SLOT] ?? 0, words[L.EVENT_STAMP] ?? 0, words[L.EVENT_MASK] ?? 0);
   words[L.EVENT_STAMP] = 0;
-  for (let i = 0; i < list.length; i++) {
-    const slot = Atomics.exchange(list, i, 0) - 1;
-    if (slot >= 0 && claims.isDue(table.wordOf(slot))) waking.queue.push(slot);
+  const interrupted: ServiceEvent[] = [];
+  for (const slot of [...registry.slots()]) {
+    if (claims.ownerOf(table.wordOf(slot)) === owner) {
+      const due = slot === hand ? (words[L.HAND_DUE] ?? 0) : 0;
+      const event = eventOf(table, slot, (table.runningOf(slot) & READINESS) >>> 0);
+      if (registry.abandon(slot, owner, due)) interrupted.push(event);
+    }
+    // What it has let go, and not told; where all that was asked is carried out, nothing more is to come.
+    registry.released(slot, table.generationOf(slot));
+    if (slot === hand) takeBack(registry, slot, isOnItsWay);
+    if (claims.isDue(table.wordOf(slot))) waking.queue.push(slot);
   }
   waking.queue.mend();
   waking.kick();
   return interrupted;
 }
 
-/** What it was taking, giving to the main thread, or had just let go of. */
-function recoverHand(
-  registry: Registry,
-  waking: Waking,
-  slot: number,
-  isOnItsWay: (slot: number, generation: number) => boolean,
-): void {
+/** What it has reserved for the main thread, and never put in its ring. */
+function takeBack(registry: Registry, slot: number, isOnItsWay: (slot: number, generation: number) => boolean): void {
   const { table } = registry;
-  const generation = table.generationOf(slot);
-  const word = table.wordOf(slot);
-  if (claims.ownerOf(word) === claims.MAIN && !isOnItsWay(slot, generation)) {
-    // Reserved for the main thread, and never put in the ring.
-    registry.abandon(slot, claims.MAIN, 0);
-  } else if (claims.isDue(word)) {
-    waking.queue.push(slot);
-  } else {
-    // Let go, and the registry never told.
-    registry.released(slot, generation);
-  }
+  if (claims.ownerOf(table.wordOf(slot)) !== claims.MAIN || isOnItsWay(slot, table.generationOf(slot))) return;
+  registry.abandon(slot, claims.MAIN, 0);
 }
