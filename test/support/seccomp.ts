@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { constants, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { afterAll } from 'vitest';
 import { hasGcc } from './gcc.ts';
 
 export type Errno = keyof typeof constants.errno;
@@ -45,7 +46,6 @@ let folder: string | undefined;
 function binary(): string {
   if (folder === undefined) {
     const made = mkdtempSync(join(tmpdir(), 'epoll-pool-seccomp-'));
-    process.once('exit', () => rmSync(made, { recursive: true, force: true }));
     const source = fileURLToPath(new URL('seccomp.c', import.meta.url));
     const built = spawnSync('gcc', ['-O1', '-Wall', '-o', join(made, 'seccomp'), source], { encoding: 'utf8' });
     if (built.status !== 0) throw new Error(built.stderr);
@@ -64,6 +64,10 @@ export function underFilter(refusals: readonly Refusal[], command: readonly stri
   });
   return [binary(), ...rules, '--', ...command];
 }
+
+afterAll(() => {
+  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
+});
 
 /** Why there are no filters here; '' if there are. For test.skipIf() and a test's name. */
 export const noSeccomp = obstacle();
