@@ -97,14 +97,15 @@ test('for a bundler', { timeout: 60_000 }, () => {
 
 test('require() has at run time what its types say', () => {
   const source = `
-    const names = ['', '/sys', '/load', '/worker', '/thread'].map(entry =>
+    const names = ['', '/sys', '/load', '/worker', '/thread', '/server'].map(entry =>
       Object.keys(require('epoll-pool' + entry)).filter(name => name !== '__esModule').sort());
     console.log(JSON.stringify(names));
   `;
   const { stdout } = spawnSync(process.execPath, ['--no-warnings', '-e', source], { cwd: folder, encoding: 'utf8' });
-  const [main = [], sys = [], load = [], worker, thread]: string[][] = JSON.parse(stdout);
+  const [main = [], sys = [], load = [], worker, thread, server]: string[][] = JSON.parse(stdout);
   expect(main).toEqual(expect.arrayContaining(['EPOLLIN', 'Epoll', 'EpollError', 'Events', 'WaitService', 'detach']));
   expect(sys).toContain('localAddress');
   expect(load).toContain('load');
-  expect([worker, thread]).toEqual([[], ['default']]);
+  expect(worker).toEqual(['fetchHandler', 'http', 'lengthPrefixed', 'lines']);
+  expect([thread, server]).toEqual([['default'], ['Server']]);
 });
