@@ -100,7 +100,7 @@ export class ServerCore {
   /** Starts the threads, then listens. */
   async start(): Promise<void> {
     const { plan, module, handlerData, maxMessage, highWaterMark, maxOutput, idleTimeout, concurrency } = this.#options;
-    const { threads, resourceLimits, maxConnections, place } = this.#options;
+    const { threads, resourceLimits, threadFile, maxConnections, place } = this.#options;
     const task: ServerTask = {
       plan,
       module,
@@ -117,6 +117,7 @@ export class ServerCore {
       handlerData: task,
       threads,
       resourceLimits,
+      threadFile,
       concurrency,
       capacity: Math.min(2 ** 24, maxConnections + 64),
       threadFile: this.#options.threadFile,
