@@ -120,7 +120,6 @@ export class ServerCore {
       threadFile,
       concurrency,
       capacity: Math.min(2 ** 24, maxConnections + 64),
-      threadFile: this.#options.threadFile,
     });
     this.#service = service;
     onThreadDeath(service, index => this.#died(index));
