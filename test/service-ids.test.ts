@@ -74,6 +74,18 @@ test('a handler that closes what the main thread has unregistered meanwhile, aga
   expect(service.stats().registrations).toBe(0);
 });
 
+test("a handler's modify() that fails tells the id of its own registration, not of the next one in its place", async () => {
+  const handler = module(`
+    import { closeSync } from 'node:fs';
+    export default ready => { closeSync(ready.fd); ready.modify({ events: ${EPOLLIN}, data: 9 }); };
+  `);
+  const { service, failures } = await start({ threads: 1, handler });
+  const registration = await service.register(sys.eventfd(1), { events: EPOLLIN });
+  await until(() => failures.length === 1, 'the failure');
+  expect(failures[0]?.error).toMatchObject({ code: 'EBADF', fd: registration.fd });
+  expect(failures[0]?.event).toEqual({ ...registration, events: EPOLLIN, data: 9n });
+});
+
 test('objects with an fd and something else as their id mean the fd', async () => {
   const { service } = await start({ threads: 1 });
   const fd = eventfd();

@@ -23,6 +23,8 @@ export default function handle(ready) {
   if (fault === 2) process.exit(7);
   if (fault === 4) return new Promise(resolve => setTimeout(resolve, 2));
   if (fault === 5) ready.post({ i });
+  if (fault === 6) ready.again();
+  if (fault === 7) return new Promise((_, reject) => setTimeout(() => reject(new Error('as told')), 2));
   return undefined;
 }
 

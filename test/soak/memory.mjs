@@ -7,7 +7,7 @@ export const TAKEN = FDS;
 export const GENERATION = 2 * FDS;
 /** The last generation whose unregister() has resolved. */
 export const GONE = 6 * FDS;
-/** What the next run is to do: 1 throw, 2 end its thread, 3 take long, 4 be async, 5 post. */
+/** What the next run is to do: 1 throw, 2 end its thread, 3 take long, 4 be async, 5 post, 6 again(), 7 reject. */
 export const FAULT = 3 * FDS;
 /** The fd, for the writers. */
 export const FD = 4 * FDS;

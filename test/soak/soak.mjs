@@ -1,4 +1,4 @@
-// `npm run soak -- --minutes N [--seed S] [--server]`: servers (server.mjs), or random traffic, faults, churn and control requests; checks all invariants as
+// `npm run soak -- --minutes N [--seed S] [--server] [--queue]`: servers (server.mjs), run queues (queue.mjs), or random traffic, faults, churn and control requests; checks all invariants as
 // it goes, and watches memory, fds and threads. Ends with 1 and the seed when one does not hold.
 import { readdirSync } from 'node:fs';
 import { parseArgs } from 'node:util';
@@ -25,12 +25,21 @@ import {
 } from './memory.mjs';
 
 const { values } = parseArgs({
-  options: { minutes: { type: 'string', default: '20' }, seed: { type: 'string' }, server: { type: 'boolean' } },
+  options: {
+    minutes: { type: 'string', default: '20' },
+    seed: { type: 'string' },
+    server: { type: 'boolean' },
+    queue: { type: 'boolean' },
+  },
 });
 const seed = Number(values.seed ?? Date.now() % 1_000_000);
 if (values.server) {
   const { soakServers } = await import('./server.mjs');
   process.exit((await soakServers(Number(values.minutes), seed)) ? 0 : 1);
+}
+if (values.queue) {
+  const { soakQueue } = await import('./queue.mjs');
+  process.exit((await soakQueue(Number(values.minutes), seed)) ? 0 : 1);
 }
 const until = performance.now() + Number(values.minutes) * 60_000;
 const THREADS = 4;
@@ -40,11 +49,27 @@ const random = randomOf(seed);
 const shared = create();
 const memory = fields(shared);
 const counter = new BigUint64Array(1);
-const count = { checks: 0, opened: 0, reused: 0, errors: 0, deaths: 0, messages: 0, modified: 0, late: 0 };
+const count = {
+  checks: 0,
+  opened: 0,
+  reused: 0,
+  errors: 0,
+  deaths: 0,
+  messages: 0,
+  modified: 0,
+  woken: 0,
+  strangers: 0,
+  late: 0,
+};
 let generation = 0;
 let wrong = '';
 
 console.log(`soak: seed ${seed}, ${values.minutes} minutes, ${FDS} fds, ${THREADS} threads, ${WRITERS} writers`);
+
+/** Of each fd: what register() gave. */
+const registrations = [];
+/** Of those that are gone. */
+let gone;
 
 /** The data of registrations whose fds were closed behind the service's back. */
 const behind = new Set();
@@ -70,10 +95,11 @@ function fail(message) {
 }
 
 /** Arms a registration that rests after its error; it may be gone by now. */
-function resume({ fd, data }) {
+function resume({ fd, id, data }) {
   const i = Number(data & 0xffffn);
   if (Number(data >> 16n) !== memory[GENERATION + i]) return;
-  service.modify(fd, { events: eventsOf(), data }).catch(error => {
+  const target = id === undefined ? fd : { fd, id };
+  service.modify(target, { events: eventsOf(), data }).catch(error => {
     if (Number(data >> 16n) === memory[GENERATION + i]) fail(`modify: ${error.message}`);
   });
 }
@@ -86,7 +112,7 @@ async function open(i, fd = eventfd()) {
   generation++;
   memory[FD + i] = fd;
   Atomics.store(memory, GENERATION + i, generation);
-  await service.register(fd, { events: eventsOf(), data: (BigInt(generation) << 16n) | BigInt(i) });
+  registrations[i] = await service.register(fd, { events: eventsOf(), data: (BigInt(generation) << 16n) | BigInt(i) });
   Atomics.store(memory, OPEN + i, 1);
   count.opened++;
 }
@@ -111,7 +137,8 @@ async function churn(i) {
   const fd = memory[FD + i];
   const kept = dup(fd);
   if (random(3) > 0) {
-    await service.unregister(fd);
+    await service.unregister(random(2) === 0 ? fd : registrations[i]);
+    gone = registrations[i];
     Atomics.store(memory, GONE + i, memory[GENERATION + i]);
     Atomics.store(memory, GENERATION + i, 0);
     takeRest(i);
@@ -171,6 +198,7 @@ for (let i = 0; i < FDS; i++) await open(i);
 await check();
 const before = { rss: process.memoryUsage().rss, fds: readdirSync('/proc/self/fd').length };
 
+let computed = 0;
 let nextCheck = performance.now() + 2000;
 let nextLine = performance.now() + 60_000;
 let nextDeath = performance.now() + 1000;
@@ -179,10 +207,16 @@ while (performance.now() < until && !wrong) {
     const fd = random(FDS);
     const what = random(10);
     if (what < 4) churn(fd).catch(error => fail(`churn: ${error.stack}`));
-    else if (what < 6) Atomics.store(memory, FAULT + fd, [1, 3, 4, 5][random(4)]);
+    else if (what < 6) Atomics.store(memory, FAULT + fd, [1, 3, 4, 5, 6, 7][random(6)]);
     else if (what < 8 && !busy.has(fd)) {
       count.modified++;
       resume({ fd: memory[FD + fd], data: (BigInt(memory[GENERATION + fd]) << 16n) | BigInt(fd) });
+    } else if (what === 8 && !busy.has(fd)) {
+      count.woken++;
+      service.wake(registrations[fd]);
+    } else if (gone !== undefined) {
+      count.strangers++;
+      wakeStranger();
     }
   }
   if (performance.now() > nextDeath) {
@@ -190,6 +224,8 @@ while (performance.now() < until && !wrong) {
     nextDeath = performance.now() + 3000 + random(5000);
   }
   await new Promise(resolve => setTimeout(resolve, random(4)));
+  // The main thread computes half of the time.
+  if (computed < (performance.now() - started) / 2) computed += compute(random(200));
   if (performance.now() > nextCheck) {
     while (busy.size > 0) await turn();
     await check();
@@ -198,6 +234,22 @@ while (performance.now() < until && !wrong) {
   if (performance.now() > nextLine) {
     report();
     nextLine += 60_000;
+  }
+}
+
+function compute(milliseconds) {
+  const began = performance.now();
+  while (performance.now() < began + milliseconds);
+  return performance.now() - began;
+}
+
+/** What has its fd's number by now is not meant. */
+function wakeStranger() {
+  try {
+    service.wake(gone);
+    fail(`registration ${gone.id} is gone, and was found`);
+  } catch (error) {
+    if (error.code !== 'ENOENT') fail(`wake: ${error.stack}`);
   }
 }
 

@@ -127,7 +127,8 @@ export class Core {
     };
     // What it had asked for, and what others had by now.
     this.intake.catchUp();
-    const interrupted = recover(this.registry, this.#waking, memory, index + 1, (slot, generation) =>
+    const all = this.intake.links.map(link => link.memory);
+    const interrupted = recover(this.registry, this.#waking, memory, index + 1, all, (slot, generation) =>
       this.intake.isOnItsWay(slot, generation),
     );
     this.intake.settle(index, interrupted[0], guarded);

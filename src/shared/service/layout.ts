@@ -100,6 +100,8 @@ export const OVER = -1;
 export const EVENT_SLOT = 7;
 export const EVENT_STAMP = 8;
 export const EVENT_MASK = 9;
+/** The thread + 1 that takes events from this one's agenda: as long as one does, nothing is fetched into it. */
+export const TAKER = 10;
 /** Ring: what the main thread has taken. */
 export const HEAD = 16;
 /** Ring: 1 while the thread waits for room. */

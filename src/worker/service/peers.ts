@@ -9,6 +9,7 @@ import {
   RUNS,
   SLOT_WORDS,
   slotsOf,
+  TAKER,
   threadOf,
 } from '../../shared/service/layout.js';
 import type { RunQueue } from '../../shared/service/run-queue.js';
@@ -27,12 +28,14 @@ interface Peer {
 export class Peers {
   readonly #peers: readonly Peer[];
   readonly #slots: Int32Array;
+  readonly #taker: number;
   /** When one of them got on, or had something in hand. */
   #active = Number.NEGATIVE_INFINITY;
 
   constructor(plan: Plan, self: number) {
     const others = Array.from({ length: plan.threads }, (_, i) => i).filter(i => i !== self);
     this.#slots = slotsOf(plan);
+    this.#taker = self + 1;
     this.#peers = others.map(i => {
       const { words, list, agenda } = threadOf(plan, i);
       return { words, list, agenda: new Agenda(agenda, threadOf(plan, self).words), runs: 0, since: 0 };
@@ -64,7 +67,7 @@ export class Peers {
         // Since it was first seen so: what it has just fetched is its own.
         if (now - peer.since < STUCK_MS) continue;
         this.#share(peer, queue);
-        this.#takeEvents(peer.agenda, leave);
+        this.#takeEvents(peer, leave);
         found = true;
       }
     }
@@ -87,12 +90,16 @@ export class Peers {
     }
   }
 
-  #takeEvents(agenda: Agenda, leave: (slot: number, stamp: number, mask: number) => void): void {
+  #takeEvents({ words, agenda }: Peer, leave: (slot: number, stamp: number, mask: number) => void): void {
+    // Another one is at it.
+    if (Atomics.compareExchange(words, TAKER, 0, this.#taker) !== 0) return;
     const count = agenda.entries.length / EVENT_WORDS;
     for (let i = 0; i < count; i++) {
       if (!agenda.take(i)) continue;
       if (agenda.slot >= 0) leave(agenda.slot, agenda.stamp, agenda.mask);
       agenda.done();
     }
+    Atomics.store(words, TAKER, 0);
+    Atomics.notify(words, TAKER);
   }
 }

@@ -234,7 +234,7 @@ export class WaitLoop {
   #wait(): void {
     const isIdle = this.#list.length === 0 && this.#waking.queue.isEmpty;
     const room = this.#pace.fetch;
-    const n = isIdle ? this.#block(room) : this.#look(room);
+    const n = !this.#agenda.mayFill() ? 0 : isIdle ? this.#block(room) : this.#look(room);
     this.#now = now();
     this.#count = Math.max(0, n);
     if (n < 0 && n !== -EINTR && !this.#stopping()) throw new EpollError(n, 'epoll_wait', this.#epfd);

@@ -71,7 +71,10 @@ export class Requests {
   #released(slot: number, generation: number): void {
     const { table } = this.#registry;
     const code = this.#registry.released(slot, generation);
-    if (code < 0) this.#report(controlError(code, table.fdOf(slot)), eventOf(table, slot, table.interestOf(slot)));
+    if (code === 0) return;
+    // The failure has ended the registration: its slot's id is the next one's by now, the rest is still there.
+    const event = { ...eventOf(table, slot, table.interestOf(slot)), id: L.idOf(slot, generation) };
+    this.#report(controlError(code, event.fd), event);
   }
 }
 

@@ -17,6 +17,7 @@ import type { Registry } from '../registry/registry.js';
 
 /**
  * @param owner the dead thread's number as an owner
+ * @param all the memories of all threads
  * @param isOnItsWay whether an event is with the main thread's consumer, or in a ring
  * @returns what was running when it died: one, or as many as promises were pending
  */
@@ -25,6 +26,7 @@ export function recover(
   waking: Waking,
   memory: L.ThreadMemory,
   owner: number,
+  all: readonly L.ThreadMemory[],
   isOnItsWay: (slot: number, generation: number) => boolean,
 ): ServiceEvent[] {
   const { words, agenda } = memory;
@@ -40,6 +42,8 @@ export function recover(
   }
   leave(words[L.EVENT_SLOT] ?? 0, words[L.EVENT_STAMP] ?? 0, words[L.EVENT_MASK] ?? 0);
   words[L.EVENT_STAMP] = 0;
+  // It may have died while it took a peer's events.
+  for (const { words: peer } of all) Atomics.compareExchange(peer, L.TAKER, owner, 0);
   const interrupted: ServiceEvent[] = [];
   for (const slot of [...registry.slots()]) {
     if (claims.ownerOf(table.wordOf(slot)) === owner) {
