@@ -7,7 +7,7 @@ import { type ChildProcessWithoutNullStreams, execFileSync, spawn } from 'node:c
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import * as http from 'node:http';
-import { connect, createServer, type Server } from 'node:net';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -36,12 +36,13 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-/** The README's block of code that begins with a comment naming the file. */
-function example(name: string): string {
-  const readme = readFileSync(join(ROOT, 'README.md'), 'utf8');
-  const block = readme.split('```').find(part => part.startsWith(`js\n// ${name}`));
+/** A page's block of code that begins with a comment naming the file. */
+function example(name: string, page = 'README.md', language = 'js'): string {
+  const blocks = readFileSync(join(ROOT, page), 'utf8').split('```');
+  const begin = language === 'js' ? `js\n// ${name}` : `${language}\n${name}`;
+  const block = blocks.find(part => part.startsWith(begin));
   expect(block).toBeDefined();
-  return (block ?? '').slice('js\n'.length);
+  return (block ?? '').slice(language.length + 1);
 }
 
 function recipe(): string {
@@ -82,26 +83,36 @@ test("the README's first example prints its five lines", async () => {
   expect(code).toBe(0);
 });
 
-test("the README's server hashes what it is sent", async () => {
-  writeFileSync(join(folder, 'server.mjs'), example('server.mjs').replace('7000,', 'process.env.SOCKET,'));
+test("the README's server answers, and its load tests pass", async () => {
+  const port = await unusedPort();
+  writeFileSync(join(folder, 'server.mjs'), example('server.mjs').replace('8080', String(port)));
   writeFileSync(join(folder, 'handler.mjs'), example('handler.mjs'));
-  const path = join(folder, 'socket');
-  const child = start('server.mjs', { SOCKET: path });
+  const server = start('server.mjs');
+  const errors = text(server.stderr);
   try {
-    await once(child.stdout, 'data');
-    const answers = [1, 2, 3].map(async () => {
-      const socket = connect(path);
-      socket.write('hello\n');
-      const [answer] = await once(socket, 'data');
-      socket.end();
-      await once(socket, 'close');
-      return String(answer);
-    });
-    const digest = '5891b5b522d5df086d0ff0b110fbd9d21bb4fc7163af34d08286a2e846f6be03\n';
-    expect(await Promise.all(answers)).toEqual([digest, digest, digest]);
+    const [line] = await once(server.stdout, 'data');
+    expect(String(line)).toContain(`localhost:${port}/hash`);
+    const answer = async (path: string): Promise<string> => (await fetch(`http://localhost:${port}${path}`)).text();
+    expect(await answer('/')).toBe('hello\n');
+    expect(await answer('/hash')).toMatch(/^[0-9a-f]{64}\n$/);
+    const commands = [
+      ...example('npx epoll-pool load', 'README.md', 'sh').matchAll(/^npx epoll-pool (.*?)(?: +#.*)?$/gm),
+    ];
+    expect(commands).toHaveLength(3);
+    for (const [, line = ''] of commands) {
+      // For a moment only, on a machine that may stand still.
+      const args = line.replace('8080', String(port)).replace('500ms', '20s').replaceAll("'", '').split(' ');
+      const child = command(...args, '-d', '300ms', '--json');
+      const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
+      expect(JSON.parse(output)).toMatchObject({ errorCount: 0 });
+      expect(code).toBe(0);
+    }
+    expect(readFileSync(join(folder, 'load.html'), 'utf8')).toContain('</html>');
   } finally {
-    child.kill();
+    server.kill('SIGINT');
   }
+  expect(await once(server, 'exit')).toEqual([0, null]);
+  expect(await errors).toBe('');
 });
 
 /** The command as npm installs it. */
@@ -122,9 +133,9 @@ async function listening(server: Server): Promise<number> {
   return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-test("the README's load test passes", async () => {
+test('the load test for vitest passes', async () => {
   symlinkSync(join(ROOT, 'node_modules', 'vitest'), join(modules, 'vitest'));
-  const source = example('latency.test.mjs').replaceAll('8080', String(await unusedPort()));
+  const source = example('latency.test.mjs', 'docs/load.md').replaceAll('8080', String(await unusedPort()));
   // This machine may stand still for longer than a server should.
   writeFileSync(join(folder, 'latency.test.mjs'), source.replace('toBeLessThan(50)', 'toBeLessThan(5000)'));
   const args = [join(ROOT, 'node_modules', 'vitest', 'vitest.mjs'), 'run', '--root', folder, '--testTimeout', '25000'];
@@ -134,13 +145,25 @@ test("the README's load test passes", async () => {
   expect(code).toBe(0);
 });
 
-test("the README's protocol", async () => {
-  writeFileSync(join(folder, 'lines.mjs'), example('lines.mjs'));
+test('the protocol and the script of docs/load.md', async () => {
+  writeFileSync(join(folder, 'lines.mjs'), example('lines.mjs', 'docs/load.md'));
   const port = await listening(createServer(socket => socket.on('error', () => {}).pipe(socket)));
   const child = command('load', '--protocol', 'lines.mjs', '-n', '500', '--json', `tcp://localhost:${port}`);
   const [output, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')]);
   expect(JSON.parse(output)).toMatchObject({ requests: 500, responses: 500, errorCount: 0 });
   expect(code).toBe(0);
+  writeFileSync(join(folder, 'script.mjs'), example('script.mjs', 'docs/load.md'));
+  const seen = new Set<string>();
+  const created = http.createServer((request, response) => {
+    seen.add(`${request.method} ${request.url} ${request.headers.authorization}`);
+    response.writeHead(201, { 'content-type': 'application/json' }).end('{}');
+  });
+  const url = `http://localhost:${await listening(created)}/`;
+  const scripted = command('load', '--script', 'script.mjs', '-n', '50', '--json', url);
+  const [result, [end]] = await Promise.all([text(scripted.stdout), once(scripted, 'exit')]);
+  expect(JSON.parse(result)).toMatchObject({ responses: 50, errorCount: 0 });
+  expect(end).toBe(0);
+  expect(seen).toEqual(new Set(Array.from({ length: 50 }, (_, n) => `POST /items/${n} secret`)));
 });
 
 test('the script of the Kubernetes Job prints a result and nothing else; those of several pods merge', async () => {

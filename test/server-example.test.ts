@@ -1,4 +1,4 @@
-/** The README's server by hand: clients that reset, no fd left, and a full service cost it no fd, and do not end it. */
+/** The server by hand of examples/ and of docs/guides/server-by-hand.md: clients that reset, no fd left, and a full service cost it no fd, and do not end it. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';

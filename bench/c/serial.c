@@ -1,4 +1,4 @@
-// What epoll adds to an event, and at most how much of it one instance does one after the other: for SCALING.md.
+// What epoll adds to an event, and at most how much of it one instance does one after the other: for docs/benchmarks.md.
 // The least of many rounds: what else the machine does only adds to it.
 #include "common.h"
 

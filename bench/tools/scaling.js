@@ -1,4 +1,4 @@
-// The figures of SCALING.md: epoll's serial part of an event, and `perf bench epoll wait` with one instance and with many.
+// The figures of docs/benchmarks.md: epoll's serial part of an event, and `perf bench epoll wait` with one instance and with many.
 import { spawnSync } from 'node:child_process';
 import { program } from '../lib/c.js';
 import { median } from '../lib/statistics.js';
