@@ -36,6 +36,7 @@ const cases: ReadonlyArray<readonly [string, Case]> = [
   ['a death, a request to end, a throw', { writes: 1, crashes: 1, asks: ['unregister'], throws: 1 }],
   ['a death, wake()', { writes: 0, crashes: 1, wakes: 1, orders: ['wake'] }],
   ['the kernel goes on telling', { writes: 1, keeps: true, throws: 1, orders: ['modify'] }],
+  ['an event of nothing', { writes: 1, spurious: true, wakes: 1 }],
   ['a consumer on the main thread', { writes: 2, consumer: true, orders: ['modify', 'unregister'] }],
   ['a consumer, wake()', { writes: 1, consumer: true, orders: ['modify', 'wake'] }],
   ['a consumer, a death', { writes: 1, consumer: true, crashes: 1, orders: ['modify'] }],
@@ -220,7 +221,7 @@ const weakOrders: readonly Weaker[] = [
   [
     'an event that takes a wake() with it, and dies',
     {},
-    { arriveTakesDue: true, crashes: 1, wakes: 1, orders: ['modify'] },
+    { arriveTakesDue: true, spurious: true, writes: 0, crashes: 1, wakes: 1, orders: ['modify'] },
     /wake\(\) is lost/,
   ],
   ['an error that is told before it rests', {}, { errorFirst: true, throws: 1, orders: ['modify'] }, /though modify/],

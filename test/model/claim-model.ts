@@ -23,7 +23,7 @@ function first(t: S.Transitions, setup: S.Setup): S.State {
     registered: 1,
     kernelMode: setup.mode,
     armed: true,
-    ready: false,
+    ready: setup.spurious === true,
     unread: 0,
     writes: setup.writes,
     crashes: setup.crashes ?? 0,

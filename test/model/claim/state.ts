@@ -82,6 +82,8 @@ export interface Weakness {
 export interface Setup extends Weakness {
   readonly mode: Mode;
   readonly threads: number;
+  /** At the start the kernel tells of something that another process has read since. */
+  readonly spurious?: boolean;
   /** How often the peer writes, at any moment. */
   readonly writes: number;
   /** What the main thread asks, at any moment, in this order. */
