@@ -136,6 +136,7 @@ export class Runner {
       }
       if (this.#handler === undefined) {
         this.#hold(slot);
+        if (!this.#outbox.hasRoom()) return;
         if (!claims.exchange(slots, base, word, claims.reserved(word, claims.MAIN, 0, oneshot))) continue;
         this.#give(slot);
         return;
