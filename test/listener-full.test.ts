@@ -67,3 +67,22 @@ test('close() while threads wait for room', async () => {
   await until(() => total(service, 'handled') >= 2048, 'full rings');
   await within(service.close());
 });
+
+test('wake() of more than there is room for: close() does not wait for room, and a listener gets all', async () => {
+  const { service } = await start({ threads: 1 });
+  const other = await start({ threads: 1 });
+  const fds = Array.from({ length: FDS }, () => sys.eventfd());
+  onTestFinished(() => {
+    for (const fd of fds) sys.close(fd);
+  });
+  for (const each of [service, other.service]) {
+    await Promise.all(fds.map(fd => each.register(fd, { events: EPOLLIN })));
+    for (const fd of fds) each.wake(fd);
+    await until(() => total(each, 'handled') >= 1024, 'a full ring');
+    await quiet();
+  }
+  await within(service.close());
+  const seen = new Set<number>();
+  other.service.on('event', ({ fd }) => seen.add(fd));
+  await until(() => seen.size === FDS, 'all that were woken');
+});

@@ -101,6 +101,34 @@ test('a resting one stays so; for a oneshot it counts as its run', async () => {
   expect(messages).toEqual([1, 2, 3]);
 });
 
+test.each([
+  ['wake() from the main thread', 'Atomics.wait(gate, 0, 0);'],
+  ['again()', 'ready.again();'],
+])('%s during the run of a oneshot, which then asks for modify(): one more run', async (_name, statement) => {
+  const gate = new Int32Array(new SharedArrayBuffer(4));
+  const source = `
+    let gate; export function setup(given) { gate = given; }
+    export default ready => {
+      ready.post([Number(ready.data), ready.events]);
+      if (ready.data === 1n) { ${statement} ready.modify({ events: ${EPOLLIN | EPOLLONESHOT}, data: 2 }); }
+    };`;
+  const { service, messages } = await start({ handler: module(source), handlerData: gate });
+  const fd = eventfd();
+  await service.register(fd, { events: EPOLLIN | EPOLLONESHOT, data: 1 });
+  service.wake(fd);
+  await until(() => messages.length === 1, 'its run');
+  if (statement.includes('gate')) service.wake(fd);
+  Atomics.store(gate, 0, 1);
+  Atomics.notify(gate, 0);
+  await until(() => messages.length === 2, 'one more');
+  service.wake(fd);
+  await quiet();
+  expect(messages).toEqual([
+    [1, 0],
+    [2, 0],
+  ]);
+});
+
 test('by what register() gave, and by an event of it: that registration and no other', async () => {
   const { service, messages } = await start({ handler: telling() });
   const fd = eventfd();

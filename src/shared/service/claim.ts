@@ -181,10 +181,13 @@ export function renewed(word: number, stamp: number): number {
   return idleWord(stamp) | kept | (word & ASKED ? REST : 0);
 }
 
-/** A run is due, unless it rests for good. */
+/**
+ * A run is due, unless it rests for good. Not so a oneshot in its run: that may be modified before it ends, and runs again then; if it is
+ * not, its release drops this.
+ */
 export function woken(word: number): number {
   if (word & CLOSING) return word;
-  return (word & (REST | ASKED)) === REST ? word : word | WAKE;
+  return (word & (OWNER | REST | ASKED)) === REST ? word : word | WAKE;
 }
 
 /** Unregistered while somebody holds it. */

@@ -137,6 +137,7 @@ export class Runner {
       }
       if (this.#handler === undefined) {
         this.#hold(slot, 0);
+        if (!this.#outbox.hasRoom()) return;
         if (!claims.exchange(slots, base, word, claims.reserved(word, claims.MAIN, 0, oneshot))) continue;
         this.#give(slot);
         return;
