@@ -7,7 +7,7 @@
  *
  * @module-tag slow
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -141,6 +141,27 @@ test('the server by hand is the one in examples/', () => {
     expect(rest(source)).toBe(rest(readFileSync(join(ROOT, 'examples', name), 'utf8')));
   }
   expect(page?.blocks.length).toBe(2);
+});
+
+test("the guide's TypeScript compiles", { timeout: 60_000 }, () => {
+  const page = pages.find(({ path }) => path === 'docs/guides/typescript.md')?.text ?? '';
+  const place = join(folder, 'typescript');
+  mkdirSync(place);
+  writeFileSync(join(place, 'package.json'), '{ "type": "module" }');
+  const names = [...page.matchAll(/^```ts\n(\/\/ (\w+\.ts)\n[\s\S]*?)^```$/gm)].map(([, source = '', name = '']) => {
+    writeFileSync(join(place, name), source);
+    return name;
+  });
+  expect(names.length).toBe(3);
+  const options = '--noEmit --strict --exactOptionalPropertyTypes --target es2022 --module nodenext --types node';
+  const args = [...options.split(' '), '--typeRoots', join(ROOT, 'node_modules', '@types'), ...names];
+  const { stdout } = spawnSync(join(ROOT, 'node_modules', '.bin', 'tsc'), args, { cwd: place, encoding: 'utf8' });
+  expect(stdout).toBe('');
+});
+
+test('pictures are drawn from their texts', async () => {
+  const { code, stdout, stderr } = await startFile(['scripts/pictures.js', '--check']).result;
+  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '', stderr: '' });
 });
 
 test('a page shows a file once', () => {
