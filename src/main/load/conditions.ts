@@ -1,7 +1,6 @@
 /** What must hold of a result, as users write it: `p99<50ms`, `errors<=0.1%`, `rate>=10k`; and whether it does. */
 import { invalidType, outOfRange } from '../../shared/errors.js';
-import { Histogram } from '../../shared/load/histogram.js';
-import type { LoadResult } from './result.js';
+import { Histogram, type HistogramJSON } from '../../shared/load/histogram.js';
 
 /** Whether a condition holds. */
 export interface Verdict {
@@ -60,7 +59,15 @@ function isOperator(text: string): text is Operator {
   return text === '<' || text === '<=' || text === '>' || text === '>=';
 }
 
-type Judged = Pick<LoadResult, 'histogram' | 'requestsPerSecond' | 'errorCount' | 'requests' | 'errors' | 'responses'>;
+/** What is looked at of a result. */
+interface Judged {
+  readonly histogram: HistogramJSON;
+  readonly requestsPerSecond: number;
+  readonly errorCount: number;
+  readonly requests: number;
+  readonly responses: number;
+  readonly errors: { readonly connect: number };
+}
 
 /** What a condition is about; null where there is nothing to measure, such as a percentile without answers. */
 export function measureOf({ subject, unit }: Pick<Condition, 'subject' | 'unit'>, result: Judged): number | null {
@@ -92,8 +99,15 @@ function holds(value: number, operator: Operator, limit: number): boolean {
   return operator === '>' ? value > limit : value >= limit;
 }
 
+interface Outcome {
+  readonly verdicts: readonly Verdict[];
+  readonly errorCount: number;
+  readonly responses: number;
+  readonly interrupted: boolean;
+}
+
 /** Whether it is a success: conditions hold; no errors, unless a condition says how many may be; answers at all. */
-export function exitCode({ verdicts, errorCount, responses, interrupted }: LoadResult): number {
+export function exitCode({ verdicts, errorCount, responses, interrupted }: Outcome): number {
   // Nothing answered is no success, whatever else there was to count.
   const isEmpty = responses === 0 && !interrupted;
   const hasErrors = errorCount > 0 && !verdicts.some(isAboutErrors);
