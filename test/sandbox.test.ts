@@ -1,5 +1,5 @@
 /**
- * In sandboxes that refuse system calls: primitive and service work without epoll_pwait2 and kcmp, whatever the errno.
+ * In sandboxes that refuse system calls: primitive, service and server work without epoll_pwait2 and kcmp, whatever the errno.
  *
  * @module-tag slow
  */
@@ -104,6 +104,93 @@ describe.skipIf(noSeccomp).each(SANDBOXES)(`%s${noSeccomp}`, (_, refuse) => {
         if (++seen === 5) break;
       }
       await plain.close();
+      print('done');
+    `;
+    expect(await runLimited({ refuse }, source)).toEqual(DONE);
+  });
+
+  test('the service: what is due when its fd becomes a stranger is not run', async () => {
+    const source = `
+      import assert from 'node:assert/strict';
+      const handler = 'data:text/javascript,' + encodeURIComponent(\`
+        let words;
+        const byte = Buffer.alloc(1);
+        export function setup(shared) { words = shared; }
+        export default ready => {
+          if (ready.data === 1n) {
+            if (ready.read(byte) === 1) Atomics.add(words, byte[0] === 83 ? 1 : 0, 1);
+            return;
+          }
+          ready.read(new BigUint64Array(1));
+          Atomics.store(words, 2, 1);
+          Atomics.wait(words, 3, 0, 5000);
+        };
+      \`);
+      const words = new Int32Array(new SharedArrayBuffer(16));
+      const service = await WaitService.start({ threads: 1, handler, handlerData: words });
+      const gate = sys.eventfd(0);
+      await service.register(gate, { events: EPOLLIN, data: 2 });
+      for (const [mode, kind] of [[0, 'pipe'], [0, 'socket'], [EPOLLET, 'pipe']]) {
+        words.fill(0);
+        const open = () => kind === 'pipe' ? sys.pipe() : (([readable, writable]) => ({ readable, writable }))(sys.socketpair());
+        const own = open();
+        await service.register(own.readable, { events: EPOLLIN | mode, data: 1 });
+        sys.write(own.writable, Buffer.alloc(60_000, 'o'));
+        sys.write(gate, new BigUint64Array([1n]));
+        await until(() => Atomics.load(words, 2) === 1);
+        // The thread is in the gate's run, and the other registration is due, or was run.
+        sys.write(own.writable, Buffer.from('o'));
+        sys.close(own.readable);
+        const stranger = open();
+        assert.equal(stranger.readable, own.readable);
+        sys.write(stranger.writable, Buffer.alloc(100, 'S'));
+        Atomics.store(words, 3, 1);
+        Atomics.notify(words, 3);
+        // It has had its turn once the gate has run again.
+        Atomics.store(words, 2, 0);
+        sys.write(gate, new BigUint64Array([1n]));
+        await until(() => Atomics.load(words, 2) === 1);
+        assert.equal(Atomics.load(words, 1), 0, kind + ' ' + mode + ': a stranger was read');
+        await service.register(stranger.readable, { events: EPOLLIN, data: 1 });
+        await until(() => Atomics.load(words, 1) === 100);
+        await service.unregister(stranger.readable);
+        for (const fd of [own.writable, stranger.readable, stranger.writable]) sys.close(fd);
+      }
+      await service.close();
+      print('done');
+    `;
+    expect(await runLimited({ refuse }, source)).toEqual(DONE);
+  });
+
+  test('the server: answers, and counts its ends', async () => {
+    const source = `
+      import assert from 'node:assert/strict';
+      import { connect } from 'node:net';
+      import { text } from 'node:stream/consumers';
+      import { Server } from 'epoll-pool/server';
+      const handler = 'data:text/javascript,' + encodeURIComponent(\`
+        export { protocol };
+        const protocol = {
+          frame: input => input.indexOf(10) + 1,
+          decode: bytes => bytes.toString(),
+        };
+        export default async (line, connection) => {
+          if (line.startsWith('later')) await new Promise(resolve => setTimeout(resolve, 5));
+          connection.send(line.toUpperCase());
+        };
+      \`);
+      const server = await Server.listen({ host: '127.0.0.1', port: 0, handler, threads: 2 });
+      const errors = [];
+      server.on('error', error => errors.push(error.message));
+      const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => {
+        const socket = connect(server.address().port, '127.0.0.1');
+        socket.end('one ' + i + '\\nlater ' + i + '\\nthree\\n');
+        return text(socket);
+      }));
+      answers.forEach((answer, i) => assert.equal(answer, 'ONE ' + i + '\\nLATER ' + i + '\\nTHREE\\n'));
+      await until(() => server.stats().closed.end === 20);
+      assert.deepEqual(errors, []);
+      await server.close();
       print('done');
     `;
     expect(await runLimited({ refuse }, source)).toEqual(DONE);
