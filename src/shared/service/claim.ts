@@ -369,24 +369,12 @@ export function wake(words: Int32Array, base: number): number {
 
 /** What its handler asked for is carried out, after its release. The word after it. @param rests it threw */
 export function settle(words: Int32Array, base: number, rests: boolean): number {
-  let word = Atomics.load(words, base + CLAIM);
-  for (;;) {
-    const next = settled(word, rests);
-    const seen = Atomics.compareExchange(words, base + CLAIM, word, next);
-    if (seen === word) return next;
-    word = seen;
-  }
+  return change(words, base, word => settled(word, rests));
 }
 
 /** What modify() does before it has the kernel look again. The word after it. */
 export function renew(words: Int32Array, base: number, stamp: number): number {
-  let word = Atomics.load(words, base + CLAIM);
-  for (;;) {
-    const next = renewed(word, stamp);
-    const seen = Atomics.compareExchange(words, base + CLAIM, word, next);
-    if (seen === word) return next;
-    word = seen;
-  }
+  return change(words, base, word => renewed(word, stamp));
 }
 
 /** Ends the registration: FREED under the stamp that the caller then stores; HELD: the owner's release ends it. */
