@@ -18,8 +18,8 @@ afterAll(() => server.close());
 test('500 requests a second: none fails, 99 of 100 are answered within half a second', {
   timeout: 30_000,
 }, async () => {
-  const { responses, errors, latency } = await load({ url, rate: 500, duration: '2s', connections: 20 });
-  expect(errors).toEqual({ connect: 0, reset: 0, timeout: 0, protocol: 0, status: 0 });
+  const { responses, errorCount, latency } = await load({ url, rate: 500, duration: '2s', connections: 20 });
+  expect(errorCount).toBe(0);
   expect(responses).toBe(1000);
   expect(latency.p99).toBeLessThan(500); // milliseconds
 });
