@@ -19,7 +19,7 @@ const BEHIND_MS = 1;
 
 /** A thread that has not got on for this long leaves what it has to the others. */
 export const STUCK_MS = 1;
-/** How long after its peers got on, or had something in hand, a thread goes on looking after them. */
+/** How long after one of its peers had something in hand a thread goes on looking after them. */
 const WATCH_MS = 10;
 /** How often a thread that has found nothing gives way and looks again before it sleeps. */
 const LOOKS = 3;
@@ -103,8 +103,8 @@ export class Pace {
     this.#credit = found ? Math.min(MOST_CREDIT, this.#credit + WORTH) : Math.max(0, this.#credit - 1);
   }
 
-  /** How long to wait for events at most. @param quiet milliseconds since a peer got on or had something in hand */
-  slice(quiet: number): number {
-    return quiet < WATCH_MS ? STUCK_MS : this.#slice;
+  /** How long to wait for events at most. @param unladen milliseconds since a peer had something in hand beside its run */
+  slice(unladen: number): number {
+    return unladen < WATCH_MS ? STUCK_MS : this.#slice;
   }
 }

@@ -29,8 +29,9 @@ export class Peers {
   readonly #peers: readonly Peer[];
   readonly #slots: Int32Array;
   readonly #taker: number;
-  /** When one of them got on, or had something in hand. */
-  #active = Number.NEGATIVE_INFINITY;
+  /** When one of them was last seen to have run something, and to have more in hand. */
+  #movedAt = Number.NEGATIVE_INFINITY;
+  #laden = Number.NEGATIVE_INFINITY;
 
   constructor(plan: Plan, self: number) {
     const others = Array.from({ length: plan.threads }, (_, i) => i).filter(i => i !== self);
@@ -42,9 +43,14 @@ export class Peers {
     });
   }
 
-  /** For how long nothing has moved there. */
-  quiet(now: number): number {
-    return now - this.#active;
+  /** Since when none has run anything, in milliseconds. */
+  still(now: number): number {
+    return now - this.#movedAt;
+  }
+
+  /** Since when none has anything in hand beside its run. */
+  unladen(now: number): number {
+    return now - this.#laden;
   }
 
   /**
@@ -59,11 +65,12 @@ export class Peers {
       if (runs !== peer.runs) {
         peer.runs = runs;
         peer.since = now;
-        this.#active = now;
+        this.#movedAt = now;
+        if (this.#hasMore(peer)) this.#laden = now;
       } else if (!this.#hasMore(peer)) {
         peer.since = now;
       } else {
-        this.#active = now;
+        this.#laden = now;
         // Since it was first seen so: what it has just fetched is its own.
         if (now - peer.since < STUCK_MS) continue;
         this.#share(peer, queue);

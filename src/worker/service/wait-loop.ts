@@ -191,6 +191,7 @@ export class WaitLoop {
     if (list.length === 0 || this.#stopping()) return;
     const runner = this.#runner;
     let others = runner.look(list.length);
+    if (list.length > 1) this.#callForWatch();
     for (let left = list.length; left > 0 && list.length > 0; left--) {
       if (!this.#mayRun()) return;
       runner.isLate = others-- <= 0 || this.#pace.isBehind(this.#now - this.#since);
@@ -248,7 +249,7 @@ export class WaitLoop {
 
   #block(room: number): number {
     const header = this.#header;
-    const slice = this.#pace.slice(this.#peers?.quiet(this.#now) ?? Number.POSITIVE_INFINITY);
+    const slice = this.#pace.slice(this.#peers?.unladen(this.#now) ?? Number.POSITIVE_INFINITY);
     if (this.#isForMain && Atomics.load(header, L.AWAKE) === 1) {
       // It takes what is ready itself.
       Atomics.wait(header, L.AWAKE, 1, slice);
@@ -288,7 +289,7 @@ export class WaitLoop {
   /** For what comes: one that waits, or has just run something. */
   #othersAreThere(): boolean {
     if (this.#peers === undefined) return false;
-    return Atomics.load(this.#header, L.IDLE) > 0 || this.#peers.quiet(this.#now) < STUCK_MS;
+    return Atomics.load(this.#header, L.IDLE) > 0 || this.#peers.still(this.#now) < STUCK_MS;
   }
 
   /** A moment only, in case the next run of the one that stays is slow; never do all of them. */
