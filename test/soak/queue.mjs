@@ -325,6 +325,8 @@ class Round {
       return;
     }
     this.#ids[M.BEHIND + i] = id;
+    // A run that has begun may read still; one that begins from now on does not.
+    while (Atomics.load(words, M.INSIDE + (this.#serials[i] % M.SERIALS)) !== 0 && !this.#closing) await turn();
     this.#closeAll(i);
     this.count.reused++;
     await this.#open(i);
@@ -484,7 +486,6 @@ class Round {
         words[M.SEEN + i] !== words[M.WAKES + i]
       )
         what.push('wake() without a run');
-      if (!onlyByThreads && words[M.INSIDE + (this.#serials[i] % M.SERIALS)] !== 0) what.push('in a run');
       if (words[M.EMPTY + i] > words[M.WAKES + i] + words[M.AGAINS + i])
         what.push(`${words[M.EMPTY + i]} runs for nothing`);
       if (what.length > 0)
@@ -501,6 +502,7 @@ class Round {
     Atomics.store(words, M.CALM, 1);
     Atomics.store(words, M.PAUSE, 1);
     while (Atomics.load(words, M.PAUSED) < WRITERS) await turn();
+    const inRun = new Set(Array.from({ length: M.FDS }, (_, i) => i));
     const isConsumer = this.shape.kind === 'for await' ? 1 : 0;
     const why = () => [
       ...(this.#working.size > isConsumer ? [`${this.#working.size} at work`] : []),
@@ -510,6 +512,11 @@ class Round {
         : []),
       ...(this.#posts !== words[M.POSTS] ? [`${words[M.POSTS]} posts, ${this.#posts} messages`] : []),
       ...(this.#throws !== words[M.THROWS] ? [`${words[M.THROWS]} throws, ${this.#throws} errors`] : []),
+      // Some are ready for ever: each is seen between two runs, and not all of them at the same time.
+      ...[...inRun].flatMap(i => {
+        if (words[M.INSIDE + (this.#serials[i] % M.SERIALS)] === 0) inRun.delete(i);
+        return inRun.has(i) ? [`${i} in a run`] : [];
+      }),
       ...this.#unsettled(false),
     ];
     while (why().length > 0 && performance.now() < deadline && !this.wrong) await turn();
