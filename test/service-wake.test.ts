@@ -116,7 +116,7 @@ test.each([
   const fd = eventfd();
   await service.register(fd, { events: EPOLLIN | EPOLLONESHOT, data: 1 });
   service.wake(fd);
-  await until(() => messages.length === 1, 'its run');
+  await until(() => messages.length >= 1, 'its run');
   if (statement.includes('gate')) service.wake(fd);
   Atomics.store(gate, 0, 1);
   Atomics.notify(gate, 0);

@@ -1,5 +1,5 @@
 // The soak's handler: takes what was sent, and does what it is told to do wrong.
-import { FAULT, fields, GONE, OVERLAPS, STRAYS, TAKEN, TOTALS } from './memory.mjs';
+import { BEHIND, FAULT, fields, GONE, OVERLAPS, RUNNING, STRAYS, TAKEN, TOTALS } from './memory.mjs';
 
 const counter = new BigUint64Array(1);
 let memory;
@@ -15,7 +15,11 @@ export default function handle(ready) {
   // (An fd that was closed without it may have its last run begin as it is closed.)
   if (Atomics.load(memory, GONE + i) === generation) Atomics.add(memory, TOTALS + STRAYS, 1);
   if (Atomics.exchange(inside, 0, 1) !== 0) Atomics.add(memory, TOTALS + OVERLAPS, 1);
-  if (ready.read(counter) > 0) Atomics.add(memory, TAKEN + i, Number(counter[0]));
+  Atomics.store(memory, RUNNING + i, generation);
+  // Its file is about to be closed, or is: it must not read what has the number next.
+  const isBehind = Atomics.load(memory, BEHIND + i) === generation;
+  if (!isBehind && ready.read(counter) > 0) Atomics.add(memory, TAKEN + i, Number(counter[0]));
+  Atomics.store(memory, RUNNING + i, 0);
   const fault = Atomics.exchange(memory, FAULT + i, 0);
   if (fault === 3) spin(3);
   Atomics.store(inside, 0, 0);

@@ -13,7 +13,10 @@ export const FAULT = 3 * FDS;
 export const FD = 4 * FDS;
 /** Whether writers may write to it. */
 export const OPEN = 5 * FDS;
-export const TOTALS = 7 * FDS;
+/** The last generation whose file was closed behind the service's back, and the one that is in a run. */
+export const BEHIND = 7 * FDS;
+export const RUNNING = 8 * FDS;
+export const TOTALS = 9 * FDS;
 /** In TOTALS: times that two threads were in one registration, and runs of a registration that is gone. */
 export const OVERLAPS = 0;
 export const STRAYS = 1;

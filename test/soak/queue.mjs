@@ -80,6 +80,7 @@ class Round {
   #busy = new Set();
   #deaths = new Set();
   #posts = 0;
+  #throws = 0;
   #working = new Set();
   #serials = new Int32Array(M.FDS);
   #closing = false;
@@ -139,6 +140,7 @@ class Round {
       if (hasHandler && !this.wrong) await this.#blocked();
       if (!this.wrong && random(2) === 0) {
         // The end may come in the middle of everything.
+        Atomics.store(words, M.CALM, 0);
         this.#go();
         await new Promise(resolve => setTimeout(resolve, random(50)));
       }
@@ -323,6 +325,8 @@ class Round {
       return;
     }
     this.#ids[M.BEHIND + i] = id;
+    // A run that has begun may read still; one that begins from now on does not.
+    while (Atomics.load(words, M.INSIDE + (this.#serials[i] % M.SERIALS)) !== 0 && !this.#closing) await turn();
     this.#closeAll(i);
     this.count.reused++;
     await this.#open(i);
@@ -416,7 +420,7 @@ class Round {
       if (!isBehind && !isGone && !this.#closing)
         this.#fail(`an error that nobody asked for: ${error.stack} ${String(event?.id)}`);
       return;
-    }
+    } else this.#throws++;
     if (event === undefined) return;
     const { i, serial } = M.unpack(event.data);
     if (isDeath) Atomics.store(this.#words, M.INSIDE + (serial % M.SERIALS), 0);
@@ -476,8 +480,12 @@ class Round {
           what.push(`${words[M.SENT + i]} sent, ${words[M.TAKEN + i]} taken`);
         if (words[M.AGAIN + i] !== 0) what.push('again() without a run');
       }
-      if (!isOneshot && words[M.SEEN + i] !== words[M.WAKES + i]) what.push('wake() without a run');
-      if (!onlyByThreads && words[M.INSIDE + (this.#serials[i] % M.SERIALS)] !== 0) what.push('in a run');
+      if (
+        words[M.MODE + i] !== M.ONESHOT_MAIN &&
+        !(onlyByThreads && isOneshot) &&
+        words[M.SEEN + i] !== words[M.WAKES + i]
+      )
+        what.push('wake() without a run');
       if (words[M.EMPTY + i] > words[M.WAKES + i] + words[M.AGAINS + i])
         what.push(`${words[M.EMPTY + i]} runs for nothing`);
       if (what.length > 0)
@@ -491,10 +499,10 @@ class Round {
   async #quiesce(when) {
     const words = this.#words;
     const deadline = performance.now() + PATIENCE_MS;
-    const wasCalm = words[M.CALM];
     Atomics.store(words, M.CALM, 1);
     Atomics.store(words, M.PAUSE, 1);
     while (Atomics.load(words, M.PAUSED) < WRITERS) await turn();
+    const inRun = new Set(Array.from({ length: M.FDS }, (_, i) => i));
     const isConsumer = this.shape.kind === 'for await' ? 1 : 0;
     const why = () => [
       ...(this.#working.size > isConsumer ? [`${this.#working.size} at work`] : []),
@@ -503,18 +511,22 @@ class Round {
         ? [`${words[M.DEATHS]} deaths, ${this.#service.stats().restarts} restarts`]
         : []),
       ...(this.#posts !== words[M.POSTS] ? [`${words[M.POSTS]} posts, ${this.#posts} messages`] : []),
+      ...(this.#throws !== words[M.THROWS] ? [`${words[M.THROWS]} throws, ${this.#throws} errors`] : []),
+      // Some are ready for ever: each is seen between two runs, and not all of them at the same time.
+      ...[...inRun].flatMap(i => {
+        if (words[M.INSIDE + (this.#serials[i] % M.SERIALS)] === 0) inRun.delete(i);
+        return inRun.has(i) ? [`${i} in a run`] : [];
+      }),
       ...this.#unsettled(false),
     ];
     while (why().length > 0 && performance.now() < deadline && !this.wrong) await turn();
     const left = why();
     if (left.length > 0) this.#fail(`${when}: ${left.join('; ')}`);
-    Atomics.store(words, M.CALM, wasCalm);
   }
 
   /** The main thread is blocked while the threads work, and all is done when it looks. */
   async #blocked() {
     const words = this.#words;
-    Atomics.store(words, M.CALM, 1);
     const never = new Int32Array(new SharedArrayBuffer(4));
     this.#go();
     Atomics.wait(never, 0, 0, 200);
@@ -526,7 +538,6 @@ class Round {
     if (left.length > 0) this.#fail(`while the main thread was blocked: ${left.join('; ')}`);
     this.count.blocked++;
     await this.#quiesce('after the main thread was blocked');
-    Atomics.store(words, M.CALM, 0);
   }
 }
 

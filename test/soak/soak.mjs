@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { EPOLLET, EPOLLIN, WaitService } from 'epoll-pool';
 import { close, dup, eventfd, read } from 'epoll-pool/sys';
 import {
+  BEHIND,
   create,
   FAULT,
   FD,
@@ -17,6 +18,7 @@ import {
   OVERLAPS,
   PAUSE,
   PAUSED,
+  RUNNING,
   randomOf,
   SENT,
   STRAYS,
@@ -150,6 +152,9 @@ async function churn(i) {
     while (memory[TAKEN + i] !== memory[SENT + i] && performance.now() < deadline) await turn();
     if (memory[TAKEN + i] !== memory[SENT + i]) fail(`fd ${fd}: ${memory[SENT + i]} sent, ${memory[TAKEN + i]} taken`);
     behind.add((BigInt(memory[GENERATION + i]) << 16n) | BigInt(i));
+    // A run that has begun (of a wake(), say) may read still; one that begins from now on does not.
+    Atomics.store(memory, BEHIND + i, memory[GENERATION + i]);
+    while (Atomics.load(memory, RUNNING + i) === memory[GENERATION + i] && performance.now() < deadline) await turn();
     close(kept);
     close(fd);
     count.reused++;
