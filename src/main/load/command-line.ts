@@ -58,17 +58,20 @@ Sends requests from a few threads over many connections, and says how fast they 
                            from 0 linearly to 500 in 10 s, then to 5,000 in 30 s (@0s: at once)
   -X, --method <method>    GET, or POST with a body
   -H, --headers <line>     'Name: value'; once for each
-  -b, --body <text>        of each request, @file for one from a file; for tcp:// what is sent, and expected back
+  -b, --body <text>        of each request, @file for one from a file; for tcp:// what is sent,
+                           and expected back
       --body-file <file>   the body from a file
       --urls <file>        requests that are sent in turn, a line each: /path or METHOD /path
-      --script <module>    makes each request, checks each answer: request(n), check(answer), setup(), teardown()
+      --script <module>    makes each request, checks each answer: request(n), check(answer),
+                           setup(), teardown()
       --timeout <time>     longest wait for an answer (5s)
       --timeouts-count     requests that time out count among the latencies, too
       --warmup <time>      how long to send before counting (0s)
   -p, --pipelining <n>     requests under way at once on a connection (1)
       --expect <codes>     status codes that are no error: 200, 2xx, 200-299 (2xx,3xx)
-      --require <what>     must hold, or the exit code is 1: 'p99<50ms', 'errors<0.1%', 'rate>10k' (percentiles,
-                           min, mean, max, rate, errors; once for each). --fail is the same
+      --require <what>     must hold, or the exit code is 1: 'p99<50ms', 'errors<0.1%', 'rate>10k'
+                           (percentiles, min, mean, max, rate, errors; once for each); --fail is
+                           the same
       --stop-after <n>     errors end the test
       --protocol <module>  for tcp://: says what is sent and where an answer ends
 
@@ -84,11 +87,11 @@ Sends requests from a few threads over many connections, and says how fast they 
       --csv <file>         write a row for each interval: responses, bytes, errors, p50, p99
   -h, --help
 
-Numbers may end in k or M. Ctrl-C ends it early, and prints what was measured so far. While nothing was ever answered,
-connections that failed are opened again after pauses of 10 ms to 1 s. A request that finds its kept connection closed is
-sent once more, if its method allows that.
-Exits with 0, 1 after errors, unexpected statuses or no answer at all, 2 for wrong usage. A condition on errors decides
-instead of their mere presence.
+Numbers may end in k or M. Ctrl-C ends it early, and prints what was measured so far. While
+nothing was ever answered, connections that failed are opened again after pauses of 10 ms to 1 s.
+A request that finds its kept connection closed is sent once more, if its method allows that.
+Exits with 0, 1 after errors, unexpected statuses or no answer at all, 2 for wrong usage. A
+condition on errors decides instead of their mere presence.
 `;
 
 /**

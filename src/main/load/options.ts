@@ -36,7 +36,7 @@ export interface LoadOptions {
    * A rate that changes: from 0 linearly `to` each, in the time of `over` (0: at once); the last is kept. Without `duration`
    * the sum of these times is the test's.
    */
-  readonly rate?: number | ReadonlyArray<{ readonly to: number | undefined; readonly over: number | string }>;
+  readonly rate?: number | ReadonlyArray<{ readonly to: number; readonly over: number | string }> | undefined;
   /** Default GET, or POST with a body. */
   readonly method?: string | undefined;
   readonly headers?: RequestHeaders | undefined;
