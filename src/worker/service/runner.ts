@@ -208,7 +208,9 @@ export class Runner {
     const { interest, generation } = registration;
     const mask = readiness(this.#files, slot, due, interest, isFresh, this.isLate);
     const events = mask & (interest | ALWAYS) & READINESS;
-    if (mask === NOT_ITS_FILE || (events === 0 && (due & claims.WAKE) === 0)) {
+    // After the file was looked at: its number may be registered again by then, and this registration ends before that.
+    const isEnding = claims.isClosing(Atomics.load(slots, base + L.CLAIM));
+    if (isEnding || mask === NOT_ITS_FILE || (events === 0 && (due & claims.WAKE) === 0)) {
       this.#letGo(slot, generation, false);
       return;
     }
