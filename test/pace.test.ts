@@ -7,7 +7,7 @@ const make = (most = 64, threads = 2): Pace => new Pace(most, threads, false);
 
 test('before anything has run: one at a time, neither cheap nor slow', () => {
   const pace = make();
-  expect(pace).toMatchObject({ share: 1, fetch: 1, isCheap: false, isSlow: false });
+  expect(pace).toMatchObject({ share: 1, isCheap: false, isSlow: false });
 });
 
 test('cheap runs: what one thread takes doubles, up to what fits into 100 µs', () => {
@@ -18,7 +18,7 @@ test('cheap runs: what one thread takes doubles, up to what fits into 100 µs', 
     shares.push(pace.share);
   }
   expect(shares).toEqual([2, 4, 8, 16, 25, 25, 25, 25]);
-  expect(pace).toMatchObject({ fetch: 25, isCheap: true, isSlow: false });
+  expect(pace).toMatchObject({ share: 25, isCheap: true, isSlow: false });
 });
 
 test('it never takes more than allowed, nor less than one', () => {
@@ -32,14 +32,14 @@ test('it never takes more than allowed, nor less than one', () => {
 test('runs of no measurable time are no division by zero', () => {
   const pace = make();
   for (let i = 0; i < 10; i++) pace.measured(0, 5);
-  expect(pace).toMatchObject({ share: 64, fetch: 64, isCheap: false, isSlow: false });
+  expect(pace).toMatchObject({ share: 64, isCheap: false, isSlow: false });
 });
 
-test('one slow run: one at a time from now on, and all that is fetched is for all', () => {
+test('one slow run: one at a time from now on', () => {
   const pace = make();
   for (let i = 0; i < 8; i++) pace.measured(0.004, 1);
   pace.measured(5, 1);
-  expect(pace).toMatchObject({ share: 1, fetch: 64, isCheap: false, isSlow: true });
+  expect(pace).toMatchObject({ share: 1, isCheap: false, isSlow: true });
 });
 
 test('a slow run is forgotten slowly', () => {
@@ -71,7 +71,7 @@ test('several runs count with what one of them took', () => {
 test('where nothing is run here: always as many as allowed', () => {
   const pace = new Pace(64, 2, true);
   pace.measured(5000, 1);
-  expect(pace).toMatchObject({ share: 64, fetch: 64, isSlow: false });
+  expect(pace).toMatchObject({ share: 64, isSlow: false });
 });
 
 test('it looks once where it knows nothing, where runs are slow, and where nobody else is there', () => {
@@ -127,4 +127,14 @@ test.each([
   expect(pace.slice(Number.POSITIVE_INFINITY)).toBe(slice);
   expect(pace.slice(10)).toBe(slice);
   expect(pace.slice(9.9)).toBe(1);
+});
+
+test('where runs are slow, the run queue has its turn when the kernel has nothing, and every sixteenth time', () => {
+  const pace = new Pace(64, 2, false);
+  expect([true, true, false].map(hasFetched => pace.takesShared(hasFetched))).toEqual([true, true, true]);
+  pace.measured(20, 1);
+  const turns = Array.from({ length: 32 }, () => pace.takesShared(true));
+  expect(turns.filter(Boolean)).toHaveLength(2);
+  expect(pace.takesShared(true)).toBe(false);
+  expect(pace.takesShared(false)).toBe(true);
 });

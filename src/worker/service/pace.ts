@@ -5,13 +5,16 @@
  *
  *   cheap runs (to 20 µs)   cost less than waking a thread: one thread takes many, the others stay out of its way
  *   short runs (to 100 µs)  one thread takes as many as fit into 100 µs, and looks again before it sleeps where that pays
- *   slow runs               whatever is fetched is anybody's: it goes to the run queue, and each thread takes one at a time
+ *   slow runs               each thread fetches one at a time, so that nothing waits behind it; what is to run again goes to the run
+ *                           queue, and comes after what the kernel has, but for every sixteenth time
  */
 
 /** Runs up to this long cost about what it costs to wake a thread for them, in milliseconds. */
 const CHEAP_MS = 0.02;
 /** What a thread fetches for itself is to fit into this. */
 const SHORT_MS = 0.1;
+/** Where runs are slow, so many of the kernel's come before one of the run queue's. */
+const OVERTAKERS = 16;
 /** How slowly one slow run is forgotten. */
 const MEMORY = 16;
 /** After this long in one go, what a thread has not begun goes to those that are free. */
@@ -37,6 +40,7 @@ export class Pace {
   #size = 1;
   #credit = 0;
   #skipped = 0;
+  #overtaken = 0;
 
   /**
    * @param most how many events may be fetched at once
@@ -61,21 +65,26 @@ export class Pace {
     this.#size = Math.max(1, Math.min(this.#most, this.#size * 2, fits));
   }
 
-  /** How many runs one thread takes at a time. */
+  /** How many runs one thread takes at a time, from the kernel or from the run queue. */
   get share(): number {
     return this.#size;
   }
 
-  /** How many events to fetch: of slow ones all there are, because they are not for this thread alone. */
-  get fetch(): number {
-    return this.isSlow ? this.#most : this.#size;
+  /**
+   * Whether it is the run queue's turn. One that is always ready, and slow, must not have every second turn of a thread.
+   *
+   * @param hasFetched whether the kernel had something
+   */
+  takesShared(hasFetched: boolean): boolean {
+    this.#overtaken = this.isSlow && hasFetched ? (this.#overtaken + 1) % OVERTAKERS : 0;
+    return this.#overtaken === 0;
   }
 
   get isCheap(): boolean {
     return this.#mean > 0 && this.#mean < CHEAP_MS;
   }
 
-  /** Whether what is fetched, and what is to run again, goes to the run queue. */
+  /** Whether what is to run again goes to the run queue. */
   get isSlow(): boolean {
     return this.#mean > SHORT_MS;
   }

@@ -3,7 +3,7 @@
  *
  * It deals with what it has fetched (agenda.ts), then with what is due and it knows of (due-list.ts), then with what is in the
  * run queue. All of that stands in shared memory, and what the thread has not begun is anybody's: a peer that sees that it does
- * not get on takes it. Where runs are slow, all goes to the run queue at once, and each thread takes one at a time.
+ * not get on takes it. Where runs are slow, each thread takes one at a time (pace.ts).
  */
 import { now, sharedTime } from '../../shared/clock.js';
 import { EINTR, EpollError } from '../../shared/errors.js';
@@ -121,9 +121,10 @@ export class WaitLoop {
     const runner = this.#runner;
     const { runs } = runner;
     this.#since = this.#now;
+    const hasFetched = this.#count > 0;
     this.#fetched();
     this.#goThroughList();
-    this.#takeShared();
+    if (this.#pace.takesShared(hasFetched)) this.#takeShared();
     const done = (runner.runs - runs) | 0;
     if (done > 0) {
       this.#now = now();
@@ -136,15 +137,14 @@ export class WaitLoop {
     this.#isPending = runner.pending > 0;
   }
 
-  /** The agenda. Where runs are slow, all of it is anybody's at once; otherwise what this thread does not get to. */
+  /** The agenda; what this thread does not get to is anybody's. */
   #fetched(): void {
     const count = this.#count;
     if (count === 0) return;
     const runner = this.#runner;
     runner.blocked = 0;
     runner.isLate = false;
-    if (this.#pace.isSlow && this.#threads > 1 && count > 1) this.#leaveAll();
-    else if (count > 1) this.#callForWatch();
+    if (count > 1) this.#callForWatch();
     // What came with it may have been the call for the run queue; its run may be long.
     if (count > 1 || this.#list.length > 0) this.#passOn();
     for (let i = 0; i < this.#count && this.#mayRun(); i++) {
@@ -234,7 +234,7 @@ export class WaitLoop {
   /** One epoll_wait into the agenda. */
   #wait(): void {
     const isIdle = this.#list.length === 0 && this.#waking.queue.isEmpty;
-    const room = this.#pace.fetch;
+    const room = this.#pace.share;
     const n = !this.#agenda.mayFill() ? 0 : isIdle ? this.#block(room) : this.#look(room);
     this.#now = now();
     this.#count = Math.max(0, n);
