@@ -1,6 +1,8 @@
 /**
  * The run queue, and how a thread goes to sleep over it: every interleaving of the atomic operations of the code as it ships, and of
  * the same with one line weakened. EPOLL_POOL_DEEP=1 goes deeper.
+ *
+ * @module-tag slow
  */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';

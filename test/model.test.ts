@@ -1,6 +1,8 @@
 /**
  * The claim word's protocol, every interleaving: it holds, and a model that is weakened in one transition, or in the order of two
  * steps, does not. EPOLL_POOL_DEEP=1 goes deeper; it takes minutes.
+ *
+ * @module-tag slow
  */
 import { expect, test, vi } from 'vitest';
 import * as claim from '../dist/shared/service/claim.js';

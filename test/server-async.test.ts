@@ -21,6 +21,8 @@ test('one message after the other, though each takes a while', async () => {
     await until(() => peer.text.length >= expected.length, 'all answers', 20_000);
     expect(peer.text).toBe(expected);
   }
+  // Counted when it has ended, which is after its answer.
+  await until(() => server.stats().messages === 600, 'all counted');
   expect(server.stats()).toMatchObject({ messages: 600, bytesKept: 0 });
 });
 

@@ -1,6 +1,8 @@
 /**
  * Everything at once: clients that talk, leave, reset, do not read; handlers that answer at once or later, tell others, throw, and end
  * their thread. What is counted proves that nothing was lost or doubled.
+ *
+ * @module-tag slow
  */
 import { connect, type Socket } from 'node:net';
 import tls from 'node:tls';

@@ -1,6 +1,8 @@
 /**
  * The memory that a server's threads share, with threads that end at any moment: what is sent comes whole and in order, and when all is
  * over nothing is in use.
+ *
+ * @module-tag slow
  */
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';

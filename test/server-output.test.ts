@@ -1,4 +1,8 @@
-/** Output: in order and whole, bounded for a peer that does not read, written by whoever may. */
+/**
+ * Output: in order and whole, bounded for a peer that does not read, written by whoever may.
+ *
+ * @module-tag slow
+ */
 import { expect, onTestFinished, test } from 'vitest';
 import { type Client, client, LINES, serve, settled } from './support/server.ts';
 import { module, quiet, until } from './support/service.ts';

@@ -1,4 +1,8 @@
-/** Edges that come before an event is given to its consumer are that event; those that come while it is with them are one more. */
+/**
+ * Edges that come before an event is given to its consumer are that event; those that come while it is with them are one more.
+ *
+ * @module-tag slow
+ */
 import { EPOLLET, EPOLLIN, type ServiceEvent, type WaitService } from 'epoll-pool';
 import { expect, test } from 'vitest';
 import { eventfd, signal } from './support/fds.ts';
