@@ -6,7 +6,7 @@ import SlowFirst from './test/support/slow-first.ts';
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts', 'examples/*.test.mjs'],
-    globalSetup: ['test/support/build.ts'],
+    globalSetup: ['test/support/build.ts', 'test/support/scratch.ts'],
     tags: [{ name: 'slow', description: 'Takes about a second or more; left out by npm run test:fast.' }],
     sequence: { sequencer: SlowFirst },
     // What must hold in shared memory is checked (src/shared/service/assert.ts), in the processes that tests start too.

@@ -18,7 +18,7 @@ async function runTests(source: string): Promise<Result> {
   return startFile([vitest, ...args]).result;
 }
 
-test('what failed before it passed is listed, with what it said', async () => {
+test('what failed before it passed is listed, with what it said', { tags: ['slow'] }, async () => {
   const { code, stderr } = await runTests(`
     test('steady', () => {});
     test('at the third time', () => expect(++tries).toBe(3));
@@ -31,7 +31,7 @@ test('what failed before it passed is listed, with what it said', async () => {
   expect(stderr).not.toContain('steady');
 });
 
-test('what passes at once, or never, is not', async () => {
+test('what passes at once, or never, is not', { tags: ['slow'] }, async () => {
   const { code, stdout, stderr } = await runTests(`
     test('steady', () => {});
     test('broken', () => expect(++tries).toBe(0));

@@ -17,14 +17,14 @@ async function expectNoSpin(service: Awaited<ReturnType<typeof start>>['service'
   expect((user + system) / 1000).toBeLessThan(SECOND / 2);
 }
 
-test('ready fds that nobody listens to', async () => {
+test('ready fds that nobody listens to', { tags: ['slow'] }, async () => {
   const { service } = await start();
   for (let i = 0; i < 100; i++) await service.register(eventfd(1), { events: EPOLLIN });
   await quiet();
   await expectNoSpin(service);
 });
 
-test('ready fds whose events are with an iteration', async () => {
+test('ready fds whose events are with an iteration', { tags: ['slow'] }, async () => {
   const { service } = await start();
   for (let i = 0; i < 10; i++) await service.register(eventfd(1), { events: EPOLLIN });
   // Each is in a ring, once: with the consumer, whether it has asked for it or not.
@@ -37,7 +37,7 @@ test('ready fds whose events are with an iteration', async () => {
   }
 });
 
-test('an idle service, with a handler and without', async () => {
+test('an idle service, with a handler and without', { tags: ['slow'] }, async () => {
   const handler = 'data:text/javascript,export default ready => { ready.read(new Uint8Array(8)); }';
   const { service } = await start({ handler });
   const fd = eventfd(1);
@@ -47,7 +47,7 @@ test('an idle service, with a handler and without', async () => {
   await expectNoSpin(service);
 });
 
-test('a registration that rests after an error, though it is ready', async () => {
+test('a registration that rests after an error, though it is ready', { tags: ['slow'] }, async () => {
   const handler = 'data:text/javascript,export default ready => { throw new Error("x"); }';
   const { service, failures } = await start({ handler });
   await service.register(eventfd(1), { events: EPOLLIN });

@@ -50,7 +50,7 @@ test('edge: an event per edge, drained or not; edges while it is with the listen
   expect(count).toBe(4);
 });
 
-test('oneshot: one, then rest until modify()', async () => {
+test('oneshot: one, then rest until modify()', { tags: ['slow'] }, async () => {
   const { service } = await start();
   const fd = eventfd(1);
   const seen: bigint[] = [];

@@ -89,7 +89,9 @@ test('the warm-up is at the first rate; the stages come after it', () => {
   expect(schedule.left).toBe(500 + 500 + 1);
 });
 
-test('a run: as many as the stages make, more of them later; without a duration it is as long as they are', async () => {
+test('a run: as many as the stages make, more of them later; without a duration it is as long as they are', {
+  tags: ['slow'],
+}, async () => {
   const server = await httpServer();
   const rate = [
     { to: 1000, over: 800 },

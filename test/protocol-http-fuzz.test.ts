@@ -115,13 +115,13 @@ async function compare(runs: number, seed: number) {
   return { accepted, refused, faults, met };
 }
 
-test('reads as llhttp does, but for choices', async () => {
+test('reads as llhttp does, but for choices', { timeout: 300_000, tags: ['slow'] }, async () => {
   const { accepted, refused, faults } = await compare(RUNS, 20_211);
   expect(faults).toEqual([]);
   // It has been on both kinds of ground.
   expect(accepted).toBeGreaterThan(RUNS / 2);
   expect(refused).toBeGreaterThan(RUNS / 5);
-}, 300_000);
+});
 
 /** The same but for whether 100 was sent: whoever has sent the body already is not told to. */
 function outcome({ requests, end, output }: Awaited<ReturnType<typeof readByUs>>): string {

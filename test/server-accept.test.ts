@@ -25,7 +25,9 @@ test('beyond maxConnections they wait in the backlog', async () => {
   expect(served.server.stats().accepted).toBe(12);
 });
 
-test('no fds left: connections wait, nothing spins, and it goes on when there are some', async () => {
+test('no fds left: connections wait, nothing spins, and it goes on when there are some', {
+  tags: ['slow'],
+}, async () => {
   const source = `
     import { Server } from 'epoll-pool/server';
     import { openSync, closeSync } from 'node:fs';

@@ -192,7 +192,7 @@ test('a message that was begun: idleTimeout asks refuse() for last words', async
   expect(served.closes.map(({ reason }) => reason)).toEqual(['idle', 'idle']);
 });
 
-test('traffic in either direction, or a message at work, is no idleness', async () => {
+test('traffic in either direction, or a message at work, is no idleness', { tags: ['slow'] }, async () => {
   const source = `${LINES}
     export default async (line, connection) => {
       await new Promise(resolve => setTimeout(resolve, 600));
@@ -215,7 +215,7 @@ test('traffic in either direction, or a message at work, is no idleness', async 
   await settled(served, 3);
 });
 
-test('2,000 connections that reset, wherever they are', async () => {
+test('2,000 connections that reset, wherever they are', { tags: ['slow'] }, async () => {
   const served = await serve({ handler: module(COMMANDS), stateBytes: 8 });
   const lines = ['say hello\n', 'say', 'end\n', 'throw\n', 'big\n', 'destroy\n', 'reject\n', ''];
   for (let round = 0; round < 40; round++) {

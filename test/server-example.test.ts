@@ -50,7 +50,7 @@ async function answered(port: number): Promise<boolean> {
   return data.startsWith('5891b5b5');
 }
 
-test('2,000 clients that reset: it answers, and has no fd more than before', async () => {
+test('2,000 clients that reset: it answers, and has no fd more than before', { tags: ['slow'] }, async () => {
   const { port, fds, end } = await serve(65_536);
   expect(await answered(port)).toBe(true);
   await sleep(50);

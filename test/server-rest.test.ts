@@ -11,7 +11,9 @@ const SOURCE = module(`${LINES} export default (line, connection) => {
   connection.send(line);
 };`);
 
-test('idle, in the middle of a message, with output that is kept, with a promise that is pending, ending', async () => {
+test('idle, in the middle of a message, with output that is kept, with a promise that is pending, ending', {
+  tags: ['slow'],
+}, async () => {
   const served = await serve({ handler: SOURCE, maxOutput: 32 << 20 });
   const { key, cert } = certificate();
   const secure = await serve({ handler: SOURCE, tls: { key, cert } });

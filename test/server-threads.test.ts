@@ -53,7 +53,7 @@ test('in close(): that is not called again', async () => {
   await other.has('alive;');
 });
 
-test('over and over, while others talk and are told', async () => {
+test('over and over, while others talk and are told', { timeout: 60_000, tags: ['slow'] }, async () => {
   const source = `${LINES}
     export default (line, connection) => {
       if (line === 'exit') { connection.broadcast('dying\\n'); process.exit(3); }
@@ -94,4 +94,4 @@ test('over and over, while others talk and are told', async () => {
   for (const peer of alive) peer.socket.end();
   await settled(served, 14);
   expect(served.closes.filter(({ reason }) => reason === 'thread').length).toBeGreaterThanOrEqual(6);
-}, 60_000);
+});

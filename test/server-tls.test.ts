@@ -192,7 +192,7 @@ test('a thread that dies', async () => {
   await victim?.closed;
 });
 
-test('300 connections that break off anywhere', { timeout: 60_000 }, async () => {
+test('300 connections that break off anywhere', { tags: ['slow'], timeout: 60_000 }, async () => {
   const served = await serve({ handler: ECHO, tls: TLS, handshakeTimeout: 2000 });
   let broken = 0;
   for (let round = 0; round < 15; round++) {

@@ -74,7 +74,7 @@ test('state is kept from run to run, each registration has its own', async () =>
   for (const offset of offsets) expect(offset % 8).toBe(0); // aligned for any typed array
 });
 
-test('state is zeroed at register, whoever had it before', async () => {
+test('state is zeroed at register, whoever had it before', { tags: ['slow'] }, async () => {
   const { service, messages } = await start({ handler: STATES, stateBytes: 16, capacity: 1 });
   const fd = eventfd(0);
   for (let i = 0; i < 2000; i++) {

@@ -56,7 +56,7 @@ test('a level fd that is not drained comes again, in the next round', async () =
   }
 });
 
-test('edges while the event is with the consumer are one more', async () => {
+test('edges while the event is with the consumer are one more', { tags: ['slow'] }, async () => {
   const { service } = await start();
   const fd = eventfd(1);
   await service.register(fd, { events: EPOLLIN | EPOLLET });

@@ -76,7 +76,7 @@ test.each(['modify', 'wake'] as const)(
   },
 );
 
-test('a modify() that meets a run that is about to ask for its end: no further run', async () => {
+test('a modify() that meets a run that is about to ask for its end: no further run', { tags: ['slow'] }, async () => {
   // The main thread modifies all the time: before, while and after the handler asks.
   const handler = module(`
     let words;
@@ -101,7 +101,7 @@ test('a modify() that meets a run that is about to ask for its end: no further r
   expect(failures).toEqual([]);
 });
 
-test('from level to oneshot: one run, and then it rests', async () => {
+test('from level to oneshot: one run, and then it rests', { tags: ['slow'] }, async () => {
   const handler = module(`
     let counts;
     export function setup(shared) { counts = shared; }
@@ -120,7 +120,9 @@ test('from level to oneshot: one run, and then it rests', async () => {
   expect([...counts.slice(1, 200)].filter(n => n !== 1)).toEqual([]);
 });
 
-test('a level registration whose mask toggles while both are ready is never forgotten', async () => {
+test('a level registration whose mask toggles while both are ready is never forgotten', {
+  tags: ['slow'],
+}, async () => {
   const handler = module(`
     let runs;
     const byte = Buffer.alloc(1);

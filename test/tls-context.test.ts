@@ -275,8 +275,11 @@ const USED = `
     };
 `;
 
-test.skipIf(!glibc)('hundreds of contexts, thousands of sessions, leave no memory behind', async () => {
-  const source = `
+test.skipIf(!glibc)(
+  'hundreds of contexts, thousands of sessions, leave no memory behind',
+  { tags: ['slow'] },
+  async () => {
+    const source = `
     const { TlsContext } = await import('./dist/shared/tls/context.js');
     const { acceptSession, freeSession } = await import('./dist/shared/tls/session.js');
     const options = ${JSON.stringify({ key: ec.key, cert: ec.cert, ca: ca.cert, ALPNProtocols: ['a', 'b'], requestCert: true, rejectUnauthorized: false })};
@@ -291,10 +294,11 @@ test.skipIf(!glibc)('hundreds of contexts, thousands of sessions, leave no memor
     for (let i = 0; i < 200; i++) some();
     console.log(used() - before);
   `;
-  const { stdout, stderr, code } = await startFile(['--expose-gc', '--input-type=module', '-e', source]).result;
-  expect([code, stderr]).toEqual([0, '']);
-  expect(Number(stdout)).toBeLessThan(1); // a context is 20 kB and more, a session 2 kB
-});
+    const { stdout, stderr, code } = await startFile(['--expose-gc', '--input-type=module', '-e', source]).result;
+    expect([code, stderr]).toEqual([0, '']);
+    expect(Number(stdout)).toBeLessThan(1); // a context is 20 kB and more, a session 2 kB
+  },
+);
 
 test.skipIf(!glibc)('a session that rests holds no buffers', async () => {
   const source = `

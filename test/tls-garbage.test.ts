@@ -1,4 +1,8 @@
-/** What a peer sends may be anything: thousands of spoilt records, no crash, nothing thrown, nothing left behind. */
+/**
+ * What a peer sends may be anything: thousands of spoilt records, no crash, nothing thrown, nothing left behind.
+ *
+ * @module-tag slow
+ */
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
 import { certificate } from './support/certificates.ts';

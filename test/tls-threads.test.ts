@@ -106,7 +106,7 @@ test('one context for all threads at once: handshakes, ALPN, certificates, ticke
   }
 });
 
-test('a thread that is ended leaves its session to be freed by another', async () => {
+test('a thread that is ended leaves its session to be freed by another', { tags: ['slow'] }, async () => {
   const source = `
     const { TlsContext } = await import('./dist/shared/tls/context.js');
     const { acceptSession, freeSession } = await import('./dist/shared/tls/session.js');

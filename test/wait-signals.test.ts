@@ -62,7 +62,7 @@ test('a wait without end goes on until its event', async () => {
   expect(result).toMatchObject({ code: 0, stdout: '1 5n true\n', stderr: '' });
 });
 
-test('a Worker, signalled by its thread id', async () => {
+test('a Worker, signalled by its thread id', { tags: ['slow'] }, async () => {
   const result = await run(`${SIGNALLER}
     const waiter = new Worker(\`
       import { parentPort } from 'node:worker_threads';

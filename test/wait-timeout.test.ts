@@ -18,7 +18,7 @@ function median(values: number[]): number {
   return values.sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
 }
 
-test('a second is a second, and 0 events', () => {
+test('a second is a second, and 0 events', { tags: ['slow'] }, () => {
   const epoll = idle();
   const events = new Events(1);
   let n = -1;
@@ -63,7 +63,7 @@ describe('fractions of a millisecond', () => {
     expect(median(times)).toBeLessThan(timeout + 10);
   });
 
-  test('in a thread', async () => {
+  test('in a thread', { tags: ['slow'] }, async () => {
     const { message } = thread(
       `const epoll = new Epoll();
        const events = new Events(1);

@@ -1,10 +1,10 @@
 /** Runs programs under a seccomp filter that refuses system calls, as sandboxes and container engines do. Needs gcc. */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { existsSync, renameSync } from 'node:fs';
+import { constants } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll } from 'vitest';
+import { inject } from 'vitest';
 import { hasGcc } from './gcc.ts';
 
 export type Errno = keyof typeof constants.errno;
@@ -40,20 +40,17 @@ export const CONTAINER_DEFAULTS: readonly Refusal[] = [
   refusal('clone3', 'ENOSYS'),
 ];
 
-let folder: string | undefined;
-
-/** The built program. */
+/** The built program: by whoever needs it first. Two that build it at once rename the same thing into the same place. */
 function binary(): string {
-  if (folder === undefined) {
-    const made = mkdtempSync(join(tmpdir(), 'epoll-pool-seccomp-'));
+  const program = join(inject('scratch'), 'seccomp');
+  if (!existsSync(program)) {
     const source = fileURLToPath(new URL('seccomp.c', import.meta.url));
-    const built = spawnSync('gcc', ['-O1', '-Wall', '-o', join(made, 'seccomp'), source], { encoding: 'utf8' });
+    const mine = `${program}.${process.pid}`;
+    const built = spawnSync('gcc', ['-O1', '-Wall', '-o', mine, source], { encoding: 'utf8' });
     if (built.status !== 0) throw new Error(built.stderr);
-    // Some tests run it as another user.
-    spawnSync('chmod', ['755', made]);
-    folder = made;
+    renameSync(mine, program);
   }
-  return join(folder, 'seccomp');
+  return program;
 }
 
 /** The words that run a command under a filter: for spawn(words[0], words.slice(1)). */
@@ -64,10 +61,6 @@ export function underFilter(refusals: readonly Refusal[], command: readonly stri
   });
   return [binary(), ...rules, '--', ...command];
 }
-
-afterAll(() => {
-  if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
-});
 
 /** Why there are no filters here; '' if there are. For test.skipIf() and a test's name. */
 export const noSeccomp = obstacle();
