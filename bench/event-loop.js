@@ -51,10 +51,10 @@ await question(import.meta.url, {
     { name: 'for await', ours: true, run: (_, time) => feed(byIteration, time) },
   ],
   goals: [
-    { ...at, ours: 'waitAsync', metric: 'rate', peer: 'npm epoll', atLeast: 10 },
-    { ...at, ours: 'waitAsync', metric: 'rate', peer: 'koffi.node.poll', atLeast: 2 },
-    { ...at, ours: 'for await', metric: 'rate', peer: 'npm epoll', atLeast: 7 },
-    { ...at, ours: 'for await', metric: 'rate', peer: 'koffi.node.poll', atLeast: 1.3 },
+    { ...at, ours: 'waitAsync', metric: 'rate', peer: 'npm epoll', atLeast: 13 },
+    { ...at, ours: 'waitAsync', metric: 'rate', peer: 'koffi.node.poll', atLeast: 2.5 },
+    { ...at, ours: 'for await', metric: 'rate', peer: 'npm epoll', atLeast: 11 },
+    { ...at, ours: 'for await', metric: 'rate', peer: 'koffi.node.poll', atLeast: 2 },
     { ...at, ours: 'waitAsync', metric: 'cpu', peer: 'koffi.node.poll' },
   ],
 });

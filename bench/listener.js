@@ -43,8 +43,8 @@ await question(import.meta.url, {
     { name: 'epoll-pool, for await', ours: true, run: (_, time) => feed(byLoop, time) },
   ],
   goals: [
-    { ...ours, metric: 'rate', peer: 'npm epoll', atLeast: 6 },
-    { ...ours, metric: 'rate', peer: 'koffi.node.poll', atLeast: 1.2 },
+    { ...ours, metric: 'rate', peer: 'npm epoll', atLeast: 10 },
+    { ...ours, metric: 'rate', peer: 'koffi.node.poll', atLeast: 2 },
     { ...ours, metric: 'cpu', peer: 'koffi.node.poll' },
     { ...ours, ours: 'epoll-pool, for await', metric: 'rate', peer: 'npm epoll' },
     { ...ours, ours: 'epoll-pool, for await', metric: 'rate', peer: 'koffi.node.poll' },

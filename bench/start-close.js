@@ -62,7 +62,7 @@ await question(import.meta.url, {
     },
   ],
   goals: [
-    { ...goal, metric: 'both', atMost: 1.3 },
+    { ...goal, metric: 'both', atMost: 1.1 },
     { ...goal, metric: 'start', atMost: 1.3 },
     { ...goal, metric: 'close' },
   ],

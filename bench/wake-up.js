@@ -100,7 +100,7 @@ await question(import.meta.url, {
     { name: 'epoll-pool', ours: true, run: (_, time) => measure(byService, time) },
   ],
   goals: [
-    { ...goal, metric: 'p50', peer: 'a thread in C', atMost: 2 },
+    { ...goal, metric: 'p50', peer: 'a thread in C', atMost: 1.5 },
     { ...goal, metric: 'p50', peer: "node:net 'data'", atMost: 1 },
     { ...goal, metric: 'p50', peer: 'bare koffi thread' },
     { ...goal, metric: 'p99', peer: 'a thread in C' },
