@@ -6,19 +6,19 @@ import { percentile } from './lib/statistics.js';
 
 const CONNECTIONS = 64;
 const THREADS = 2;
-const HASHES = 20;
+const WORK = 'sha256 20';
 const SLOW_EVERY = 20;
 
 const by = server => async (_, time) => {
-  const { port, reset, stop } = await startServer(server, HASHES, THREADS);
+  const served = await startServer(server, WORK, THREADS);
   const { cheap, rate, sent, received } = await drive({
-    port,
+    server: served,
     connections: CONNECTIONS,
     slowEvery: SLOW_EVERY,
     ...time,
-    onStart: reset,
+    onStart: served.reset,
   });
-  await stop();
+  await served.stop();
   return { values: { p50: percentile(cheap, 0.5), p99: percentile(cheap, 0.99), rate }, sent, received };
 };
 

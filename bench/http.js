@@ -14,10 +14,10 @@ const cases = [
 ];
 
 const by = server => async (kase, time) => {
-  const { port, reset, delay, stop } = await startServer(server, kase.hashes, THREADS);
-  const { rate, sent, received } = await load(port, CONNECTIONS, time, reset);
-  const values = { rate, delay: await delay() };
-  await stop();
+  const served = await startServer(server, `sha256 ${kase.hashes}`, THREADS);
+  const { rate, sent, received } = await load(served, CONNECTIONS, time, served.reset);
+  const values = { rate, delay: await served.delay() };
+  await served.stop();
   return { values, sent, received };
 };
 

@@ -16,6 +16,7 @@ const QUESTIONS = [
   'event-loop',
   'http',
   'fairness',
+  'pure-js',
   'one-slow',
   'wake-up',
   'growth',

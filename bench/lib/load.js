@@ -1,33 +1,46 @@
 // A small closed-loop HTTP client: each connection sends its next request when the last was answered.
 import { once } from 'node:events';
-import { connect } from 'node:net';
-import { HEAD } from '../servers/answer.js';
+import { connect as connectPlain } from 'node:net';
+import { connect as connectSecure } from 'node:tls';
 
 export const REQUEST = Buffer.from('GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
-const SLOW_REQUEST = Buffer.from('GET /slow HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n');
-const ANSWER_BYTES = HEAD.length + 64;
+const BODY_BYTES = 64;
 
-/** The answer to one request. */
-export async function requestOnce(port) {
-  const socket = connect({ port, host: '127.0.0.1' }).setEncoding('latin1');
+function connect({ port, secure }) {
+  const options = { port, host: '127.0.0.1', noDelay: true };
+  return secure ? connectSecure({ ...options, rejectUnauthorized: false }) : connectPlain(options);
+}
+
+/** The answer to one request. @param {{port: number, secure?: boolean}} server */
+export async function requestOnce(server) {
+  const socket = connect(server).setEncoding('latin1');
   let answer = '';
   socket.on('data', data => {
     answer += data;
   });
   socket.write(REQUEST);
-  while (answer.length < ANSWER_BYTES) await once(socket, 'data');
+  const isWhole = () => {
+    const end = answer.indexOf('\r\n\r\n');
+    return end >= 0 && answer.length >= end + 4 + BODY_BYTES;
+  };
+  while (!isWhole()) await once(socket, 'data');
   socket.destroy();
   return answer;
 }
 
 /**
- * @param {{port: number, connections: number, slowEvery?: number, slowConnections?: number, warmup: number, ms: number, onStart?: () => void}} options
+ * @param object} options
+ *   server: { port, secure?, answerBytes }, of startServer(); connections; warmup and ms; onStart: called between them
  *   slowEvery: one request in so many, counted over all connections, is a slow one
  *   slowConnections: so many connections send nothing but slow ones
+ *   slowPath: of slow ones; see servers/answer.js
  * @returns {Promise<{sent: number, received: number, rate: number, cheap: Float64Array}>} cheap: latencies of the others
  *   that were sent and answered in the measured time, sorted, in milliseconds
  */
-export async function drive({ port, connections, slowEvery = 0, slowConnections = 0, warmup, ms, onStart }) {
+export async function drive(options) {
+  const { server, connections, slowEvery = 0, slowConnections = 0, slowPath = '/slow', warmup, ms, onStart } = options;
+  const { answerBytes } = server;
+  const slowRequest = Buffer.from(`GET ${slowPath} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
   let sent = 0;
   let received = 0;
   let measuring = false;
@@ -35,8 +48,8 @@ export async function drive({ port, connections, slowEvery = 0, slowConnections 
   let ending = false;
   const cheap = [];
   const open = Array.from({ length: connections }, async (_, index) => {
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true });
-    await once(socket, 'connect');
+    const socket = connect(server);
+    await once(socket, server.secure ? 'secureConnect' : 'connect');
     let bytes = 0;
     let from = 0;
     let slow = false;
@@ -44,15 +57,15 @@ export async function drive({ port, connections, slowEvery = 0, slowConnections 
       slow = index < slowConnections || (slowEvery > 0 && sent % slowEvery === 0);
       sent++;
       from = measuring ? performance.now() : 0;
-      socket.write(slow ? SLOW_REQUEST : REQUEST);
+      socket.write(slow ? slowRequest : REQUEST);
     };
     const ended = new Promise((resolve, reject) => {
       socket.on('error', reject);
       socket.on('close', () => reject(new Error('a connection was closed by the server')));
       socket.on('data', data => {
         bytes += data.length;
-        if (bytes < ANSWER_BYTES) return;
-        bytes -= ANSWER_BYTES;
+        if (bytes < answerBytes) return;
+        bytes -= answerBytes;
         received++;
         if (measuring) measured++;
         if (measuring && from > 0 && !slow) cheap.push(performance.now() - from);

@@ -2,31 +2,54 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { digestOf, HEAD } from '../servers/answer.js';
+import { answering, HEAD } from '../servers/answer.js';
+import { cpuTime } from './cpu-time.js';
 import { REQUEST, requestOnce } from './load.js';
 
-/** @param {string} name @param {number} hashes SHA-256 for each request @param {string} [node] the Node that runs it */
-export async function startServer(name, hashes, threads, node = process.execPath) {
+const STATUS = 'HTTP/1.1 200 OK\r\n';
+
+/**
+ * A server that speaks HTTP, and has given one right answer.
+ *
+ * @param {string} name @param {string} work see servers/answer.js
+ * @param {{node?: string, nodeArgs?: string[]}} [how] the Node that runs it, and its options
+ */
+export async function startServer(name, work, threads, how) {
+  const server = await startProcess(name, work, threads, how);
+  const answer = await requestOnce(server);
+  const { ofRequest, ofTarget } = answering(work);
+  const right = server.parsed
+    ? answer.startsWith(STATUS) && answer.endsWith(`\r\n\r\n${ofTarget('/')}`)
+    : answer === HEAD + ofRequest(REQUEST);
+  if (!right) throw new Error(`wrong answer: ${answer}`);
+  return { ...server, answerBytes: answer.length };
+}
+
+/** A server that speaks what it likes. */
+export async function startProcess(name, work, threads, { node = process.execPath, nodeArgs = [] } = {}) {
   const file = fileURLToPath(new URL(`../servers/${name}.js`, import.meta.url));
-  const child = fork(file, [String(hashes), String(threads)], {
+  const child = fork(file, [work, String(threads)], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
-    execArgv: [],
+    execArgv: nodeArgs,
     execPath: node,
   });
   child.once('exit', code => {
     if (!child.killed) throw new Error(`the server ended with ${code}`);
   });
-  const [{ port }] = await once(child, 'message');
-  const answer = await requestOnce(port);
-  if (answer !== HEAD + digestOf(REQUEST, hashes)) throw new Error(`wrong answer: ${answer}`);
+  const ask = async question => {
+    child.send(question);
+    return (await once(child, 'message'))[0][question];
+  };
+  const [about] = await once(child, 'message');
   return {
-    port,
+    ...about,
     reset: () => child.send('reset'),
     /** The main thread's loop delay since reset(), p99 in milliseconds. */
-    delay: async () => {
-      child.send('delay');
-      return (await once(child, 'message'))[0].delay;
-    },
+    delay: () => ask('delay'),
+    /** What is resident of it, in bytes. */
+    memory: () => ask('memory'),
+    /** CPU time of all its processes so far, in milliseconds. */
+    cpu: () => cpuTime(child.pid),
     stop: async () => {
       child.kill();
       await once(child, 'exit');

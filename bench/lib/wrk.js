@@ -6,17 +6,17 @@ import { drive } from './load.js';
 
 export const hasWrk = spawnSync('wrk', ['-v']).error === undefined;
 
-/** @returns {Promise<{rate: number, sent: number, received: number}>} */
-export async function load(port, connections, { warmup, ms, smoke }, onStart) {
-  if (smoke || !hasWrk) return drive({ port, connections, warmup, ms, onStart });
-  await wrk(port, connections, warmup);
+/** Requests to a server of startServer(). @returns {Promise<{rate: number, sent: number, received: number}>} */
+export async function load(server, connections, { warmup, ms, smoke }, onStart) {
+  if (smoke || !hasWrk) return drive({ server, connections, warmup, ms, onStart });
+  await wrk(server, connections, warmup);
   onStart();
-  return wrk(port, connections, ms);
+  return wrk(server, connections, ms);
 }
 
-async function wrk(port, connections, ms) {
+async function wrk({ port, secure }, connections, ms) {
   const seconds = Math.max(1, Math.round(ms / 1000));
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, `http://127.0.0.1:${port}/`];
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, `${secure ? 'https' : 'http'}://127.0.0.1:${port}/`];
   const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]);
   return parseWrk(output);

@@ -1,11 +1,11 @@
 // HTTP by a service: the main thread accepts and hands over, the threads read, hash and answer.
 import { detach, EPOLLET, EPOLLIN, EPOLLRDHUP, sys, WaitService } from '../lib/ours.js';
-import { hashes, listen, threads } from './serve.js';
+import { listen, threads, work } from './serve.js';
 
 const service = await WaitService.start({
   threads,
   handler: new URL('handler.js', import.meta.url),
-  handlerData: { hashes },
+  handlerData: { work },
 });
 service.on('error', async (error, event) => {
   // A client that is done with us resets its connection.

@@ -1,13 +1,13 @@
 // The handler of servers/epoll-pool.js: edge-triggered, one read and one answer a run.
 import { EPOLLRDHUP } from '../lib/ours.js';
-import { digestOf, HEAD } from './answer.js';
+import { answering, HEAD } from './answer.js';
 
 const request = Buffer.alloc(16_384);
 const answer = Buffer.from(HEAD + '0'.repeat(64));
-let hashes = 0;
+let { ofRequest } = answering('sha256 0');
 
 export function setup(data) {
-  hashes = data.hashes;
+  ({ ofRequest } = answering(data.work));
 }
 
 export default function handle(ready) {
@@ -18,7 +18,7 @@ export default function handle(ready) {
       ready.close();
       return;
     }
-    answer.latin1Write(digestOf(request.subarray(0, n), hashes), HEAD.length);
+    answer.latin1Write(ofRequest(request.subarray(0, n)), HEAD.length);
     if (ready.write(answer) !== answer.length) throw new Error('no room for an answer');
     // All that was there, and no end yet: whatever comes now is another edge.
     if (n < request.length && (ready.events & EPOLLRDHUP) === 0) return;

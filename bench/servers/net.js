@@ -1,8 +1,10 @@
 // HTTP by node:net alone: the main thread does everything.
-import { digestOf, HEAD } from './answer.js';
-import { hashes, listen } from './serve.js';
+import { answering, HEAD } from './answer.js';
+import { listen, work } from './serve.js';
+
+const { ofRequest } = answering(work);
 
 listen(socket => {
-  socket.on('data', request => socket.write(HEAD + digestOf(request, hashes), 'latin1'));
+  socket.on('data', request => socket.write(HEAD + ofRequest(request), 'latin1'));
   socket.on('error', () => {});
 });

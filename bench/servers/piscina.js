@@ -1,11 +1,11 @@
 // HTTP by node:net and piscina: the main thread reads and writes, each request is a message to the pool and back.
 import { Piscina } from 'piscina';
 import { HEAD } from './answer.js';
-import { hashes, listen, threads } from './serve.js';
+import { listen, threads, work } from './serve.js';
 
 const pool = new Piscina({
   filename: new URL('task.js', import.meta.url).href,
-  workerData: { hashes },
+  workerData: { work },
   minThreads: threads,
   maxThreads: threads,
 });

@@ -1,5 +1,7 @@
 // The task of servers/piscina.js.
 import { workerData } from 'piscina';
-import { digestOf } from './answer.js';
+import { answering } from './answer.js';
 
-export default request => digestOf(request, workerData.hashes);
+const { ofRequest } = answering(workerData.work);
+
+export default request => ofRequest(request);

@@ -1,23 +1,20 @@
 // HTTP by net.Sockets that the main thread moves to its workers, one after the other; each stays where it is. Node 24.21 and 26.
 import { createServer } from 'node:net';
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads';
-import { digestOf, HEAD } from './answer.js';
+import { answering, HEAD } from './answer.js';
 
 if (isMainThread) {
-  const { announce, hashes, threads } = await import('./serve.js');
-  const workers = Array.from(
-    { length: threads },
-    () => new Worker(new URL(import.meta.url), { workerData: { hashes } }),
-  );
+  const { announce, LISTEN, threads, work } = await import('./serve.js');
+  const workers = Array.from({ length: threads }, () => new Worker(new URL(import.meta.url), { workerData: { work } }));
   let turn = 0;
   const server = createServer({ noDelay: true, pauseOnConnect: true }, socket => {
     workers[turn++ % threads].postMessage(socket, [socket]);
   });
-  server.listen({ port: 0, host: '127.0.0.1', backlog: 511 }, () => announce(server.address().port));
+  server.listen(LISTEN, () => announce(server.address().port));
 } else {
-  const { hashes } = workerData;
+  const { ofRequest } = answering(workerData.work);
   parentPort.on('message', socket => {
-    socket.on('data', request => socket.write(HEAD + digestOf(request, hashes), 'latin1'));
+    socket.on('data', request => socket.write(HEAD + ofRequest(request), 'latin1'));
     socket.on('error', () => {});
     socket.resume();
   });
