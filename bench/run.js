@@ -18,6 +18,8 @@ const QUESTIONS = [
   'fairness',
   'pure-js',
   'one-slow',
+  'server-http',
+  'server-fairness',
   'wake-up',
   'growth',
   'control',

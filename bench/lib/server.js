@@ -12,7 +12,8 @@ const STATUS = 'HTTP/1.1 200 OK\r\n';
  * A server that speaks HTTP, and has given one right answer.
  *
  * @param {string} name @param {string} work see servers/answer.js
- * @param {{node?: string, nodeArgs?: string[]}} [how] the Node that runs it, and its options
+ * @param {{node?: string, nodeArgs?: string[], secure?: boolean}} [how] the Node that runs it, and its options; whether
+ *   it speaks TLS, for those that can
  */
 export async function startServer(name, work, threads, how) {
   const server = await startProcess(name, work, threads, how);
@@ -26,9 +27,10 @@ export async function startServer(name, work, threads, how) {
 }
 
 /** A server that speaks what it likes. */
-export async function startProcess(name, work, threads, { node = process.execPath, nodeArgs = [] } = {}) {
+export async function startProcess(name, work, threads, how = {}) {
   const file = fileURLToPath(new URL(`../servers/${name}.js`, import.meta.url));
-  const child = fork(file, [work, String(threads)], {
+  const { node = process.execPath, nodeArgs = [], secure = false } = how;
+  const child = fork(file, [work, String(threads), secure ? 'secure' : 'plain'], {
     stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
     execArgv: nodeArgs,
     execPath: node,

@@ -6,12 +6,19 @@ import { drive } from './load.js';
 
 export const hasWrk = spawnSync('wrk', ['-v']).error === undefined;
 
-/** Requests to a server of startServer(). @returns {Promise<{rate: number, sent: number, received: number}>} */
+/**
+ * Requests to a server of startServer().
+ * @returns {Promise<{rate: number, sent: number, received: number, all: number}>} all: answers, with those while it warmed up
+ */
 export async function load(server, connections, { warmup, ms, smoke }, onStart) {
-  if (smoke || !hasWrk) return drive({ server, connections, warmup, ms, onStart });
-  await wrk(server, connections, warmup);
+  if (smoke || !hasWrk) {
+    const result = await drive({ server, connections, warmup, ms, onStart });
+    return { ...result, all: result.received };
+  }
+  const before = await wrk(server, connections, warmup);
   onStart();
-  return wrk(server, connections, ms);
+  const result = await wrk(server, connections, ms);
+  return { ...result, all: before.received + result.received };
 }
 
 async function wrk({ port, secure }, connections, ms) {

@@ -7,6 +7,7 @@ const RESOLUTION_MS = 1;
 /** Given by the parent: see answer.js. */
 export const work = process.argv[2];
 export const threads = Number(process.argv[3]);
+export const secure = process.argv[4] === 'secure';
 
 /** Listens on a port of the kernel's choice, and answers the parent. */
 export function listen(onConnection, options = {}) {
