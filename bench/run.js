@@ -20,6 +20,8 @@ const QUESTIONS = [
   'one-slow',
   'server-http',
   'server-fairness',
+  'https',
+  'https-handshake',
   'wake-up',
   'growth',
   'control',

@@ -47,9 +47,14 @@ export async function drive(options) {
   let measured = 0;
   let ending = false;
   const cheap = [];
-  const open = Array.from({ length: connections }, async (_, index) => {
-    const socket = connect(server);
-    await once(socket, server.secure ? 'secureConnect' : 'connect');
+  const sockets = await Promise.all(
+    Array.from({ length: connections }, async () => {
+      const socket = connect(server);
+      await once(socket, server.secure ? 'secureConnect' : 'connect');
+      return socket;
+    }),
+  );
+  const open = sockets.map(async (socket, index) => {
     let bytes = 0;
     let from = 0;
     let slow = false;
