@@ -22,6 +22,7 @@ const QUESTIONS = [
   'server-fairness',
   'https',
   'https-handshake',
+  'accept',
   'wake-up',
   'growth',
   'control',

@@ -2,7 +2,7 @@
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { answering, HEAD } from '../servers/answer.js';
+import { answering } from '../servers/answer.js';
 import { cpuTime } from './cpu-time.js';
 import { REQUEST, requestOnce } from './load.js';
 
@@ -19,10 +19,8 @@ export async function startServer(name, work, threads, how) {
   const server = await startProcess(name, work, threads, how);
   const answer = await requestOnce(server);
   const { ofRequest, ofTarget } = answering(work);
-  const right = server.parsed
-    ? answer.startsWith(STATUS) && answer.endsWith(`\r\n\r\n${ofTarget('/')}`)
-    : answer === HEAD + ofRequest(REQUEST);
-  if (!right) throw new Error(`wrong answer: ${answer}`);
+  const body = server.parsed ? ofTarget('/') : ofRequest(REQUEST);
+  if (!answer.startsWith(STATUS) || !answer.endsWith(`\r\n\r\n${body}`)) throw new Error(`wrong answer: ${answer}`);
   return { ...server, answerBytes: answer.length };
 }
 

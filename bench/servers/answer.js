@@ -16,6 +16,9 @@ const END = 0x0a0d0a0d; // "\r\n\r\n", read as a little-endian number
 /** What stands before the digest in every answer of a server that speaks HTTP by hand. */
 export const HEAD = 'HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 64\r\n\r\n';
 
+/** The same of one that closes then. */
+export const CLOSING_HEAD = HEAD.replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n');
+
 /** Headers for a server that has HTTP from a library. */
 export const HEADERS = { 'content-type': 'text/plain', 'content-length': '64' };
 
