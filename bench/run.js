@@ -18,6 +18,7 @@ const QUESTIONS = [
   'fairness',
   'pure-js',
   'one-slow',
+  'server-lines',
   'server-http',
   'server-fairness',
   'https',
