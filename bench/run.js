@@ -24,6 +24,7 @@ const QUESTIONS = [
   'https',
   'https-handshake',
   'accept',
+  'idle-memory',
   'wake-up',
   'growth',
   'control',
