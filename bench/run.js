@@ -25,6 +25,7 @@ const QUESTIONS = [
   'https-handshake',
   'accept',
   'idle-memory',
+  'broadcast',
   'wake-up',
   'growth',
   'control',

@@ -48,6 +48,8 @@ export async function startProcess(name, work, threads, how = {}) {
     delay: () => ask('delay'),
     /** What is resident of it, in bytes. */
     memory: () => ask('memory'),
+    /** How many are open, of those that tell. */
+    connections: () => ask('connections'),
     /** CPU time of all its processes so far, in milliseconds. */
     cpu: () => cpuTime(child.pid),
     stop: async () => {
