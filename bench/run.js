@@ -32,6 +32,9 @@ const QUESTIONS = [
   'threads',
   'start-close',
   'load',
+  'load-more',
+  'load-as-user',
+  'load-percentiles',
   'load-held',
 ];
 

@@ -9,9 +9,11 @@ import { CLIENT_CPU, pinned } from './cpus.js';
 import { hasWrk, parseWrk } from './wrk.js';
 import { p99AsWrk } from './wrk-latency.js';
 
-/** Longer than any round: they are interrupted. */
-const LONG = '60s';
+/** Seconds, longer than any round: they are interrupted. */
+const LONG = 60;
 const COMMAND = fileURLToPath(new URL('../../dist/main/cli.js', import.meta.url));
+const SCRIPT = fileURLToPath(new URL('../workers/load-script.js', import.meta.url));
+const AUTOCANNON_SCRIPT = fileURLToPath(new URL('../workers/autocannon-script.js', import.meta.url));
 const MILLISECONDS = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
 
 /**
@@ -19,9 +21,9 @@ const MILLISECONDS = { us: 0.001, ms: 1, s: 1000, m: 60_000 };
  */
 export const generators = {
   wrk: {
-    command({ url, connections, threads }) {
+    command({ url, connections, threads, close, seconds = LONG }) {
       if (!hasWrk) throw new Skip('wrk is not installed');
-      return ['wrk', '--latency', `-t${threads}`, `-c${connections}`, `-d${LONG}`, url];
+      return ['wrk', '--latency', `-t${threads}`, `-c${connections}`, `-d${seconds}s`, ...headers(close), url];
     },
     result(output) {
       const [, value, unit] = /99%\s+([\d.]+)(us|ms|s|m)/.exec(output) ?? [];
@@ -29,17 +31,27 @@ export const generators = {
     },
   },
   autocannon: {
-    command({ url, connections, threads }) {
-      return [process.execPath, autocannon(), '--json', '-w', threads, '-c', connections, '-d', 60, url].map(String);
+    command({ url, connections, threads, script, seconds = LONG }) {
+      // Its command has no scripts: a program of its own has.
+      if (script) return [process.execPath, AUTOCANNON_SCRIPT, autocannon(), url, connections].map(String);
+      return [process.execPath, autocannon(), '--json', '-w', threads, '-c', connections, '-d', seconds, url].map(
+        String,
+      );
     },
-    // It has no way to be asked how far it has come.
-    result: () => ({}),
+    // Interrupted, it says nothing.
+    result(output) {
+      if (output === '') return {};
+      const { latency, errors, non2xx, '2xx': good } = JSON.parse(output);
+      return { p99: latency.p99, sent: good + errors + non2xx, received: good };
+    },
     signal: 'SIGKILL',
   },
   'epoll-pool': {
-    command({ url, connections, threads, warmup }) {
-      const sizes = ['-t', threads, '-c', connections, '-d', LONG, '--warmup', `${warmup}ms`].map(String);
-      return [process.execPath, COMMAND, 'load', '--json', ...sizes, url];
+    command({ url, connections, threads, warmup, close, script }) {
+      const sizes = ['-t', threads, '-c', connections, '-d', `${LONG}s`, '--warmup', `${warmup}ms`].map(String);
+      const trust = url.startsWith('https') ? ['--insecure'] : [];
+      const how = [...trust, ...headers(close), ...(script ? ['--script', SCRIPT] : [])];
+      return [process.execPath, COMMAND, 'load', '--json', ...sizes, ...how, url];
     },
     result(output) {
       const result = JSON.parse(output);
@@ -52,6 +64,10 @@ export const generators = {
     },
   },
 };
+
+function headers(close) {
+  return close ? ['-H', 'Connection: close'] : [];
+}
 
 function autocannon() {
   try {

@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { certificate } from './certificate.js';
 import { Skip } from './contestant.js';
 import { pinned, SERVER_CPU } from './cpus.js';
 
@@ -19,20 +20,24 @@ export const hasNginx = spawnSync('nginx', ['-v']).error === undefined;
  * One nginx worker process, or, for a smoke run without nginx, a server in this process.
  *
  * @param {number} connections how many it must be able to hold
+ * @param {{secure?: boolean, pin?: boolean}} options whether it speaks TLS; whether it is kept to one processor, as it is by default
  * @returns {Promise<{url: string, requests: () => Promise<number>, ran: () => number, stop: () => Promise<void>}>}
  *   requests: how many have come; ran: how many milliseconds it was on a core so far, NaN if that is not known
  */
-export async function startTarget(connections, { smoke }) {
-  if (hasNginx) return startNginx(connections);
-  if (smoke) return startStandIn();
+export async function startTarget(connections, { smoke }, options = {}) {
+  if (hasNginx) return startNginx(connections, options);
+  if (smoke && !options.secure) return startStandIn();
   throw new Skip('nginx is not installed');
 }
 
-async function startNginx(connections) {
+async function startNginx(connections, { secure = false, pin = true }) {
   const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-nginx-'));
   const port = await freePort();
-  writeFileSync(join(folder, 'nginx.conf'), configuration(folder, port, connections));
-  const nginx = pinned(SERVER_CPU, ['nginx', '-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')]);
+  const securePort = secure ? await freePort() : undefined;
+  if (secure) writeFileSync(join(folder, 'pem'), certificate().cert);
+  writeFileSync(join(folder, 'nginx.conf'), configuration(folder, port, securePort, connections));
+  const command = ['nginx', '-e', 'stderr', '-p', folder, '-c', join(folder, 'nginx.conf')];
+  const nginx = pin ? pinned(SERVER_CPU, command) : command;
   // A shell between, that ends nginx when this process ends, however it does.
   const child = spawn('sh', ['-c', '"$@" & read _; kill $!; wait $!', 'sh', ...nginx], {
     stdio: ['pipe', 'ignore', 'inherit'],
@@ -40,7 +45,7 @@ async function startNginx(connections) {
   const ended = once(child, 'exit');
   const url = `http://127.0.0.1:${port}`;
   const target = {
-    url: `${url}/`,
+    url: secure ? `https://127.0.0.1:${securePort}/` : `${url}/`,
     requests: async () => {
       const status = await (await fetch(url + COUNT)).text();
       return Number(/^ *\d+ +\d+ +(\d+)/m.exec(status)?.[1]);
@@ -69,7 +74,7 @@ function timeOnCore(pidFile) {
   }
 }
 
-function configuration(folder, port, connections) {
+function configuration(folder, port, securePort, connections) {
   // With less than a sixteenth to spare it closes connections that are idle.
   const most = Math.ceil(connections * 1.1) + 100;
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
@@ -87,6 +92,7 @@ http {
   ${temporary.map(name => `${name}_temp_path ${folder}/${name};`).join(' ')}
   server {
     listen 127.0.0.1:${port} backlog=4096;
+    ${securePort === undefined ? '' : `listen 127.0.0.1:${securePort} ssl backlog=4096; ssl_certificate ${folder}/pem; ssl_certificate_key ${folder}/pem;`}
     location / { return 200 "hello\\n"; }
     location = ${COUNT} { stub_status; }
   }

@@ -16,7 +16,7 @@ const SMOKE = { warmup: 20, ms: 60, smoke: true };
  *   name, title, text: strings
  *   metrics: { [name]: { unit, better: 'higher' | 'lower', title? } }
  *   cases: [{ name, ..., fds?: how many it needs, smoke?: whether --smoke has it; it has the first }]
- *   contestants: [{ name, ours?, run, nodeArgs? }], peers first: run(case, { warmup, ms, smoke }) => { values, sent, received }, or inC()
+ *   contestants: [{ name, ours?, run, nodeArgs?, only?: names of the cases that it takes part in }], peers first: run(case, { warmup, ms, smoke }) => { values, sent, received }, or inC()
  *   goals: see goals.js
  *   time: { warmup, ms }, milliseconds; 300 and 600 unless told
  *   rounds: 5 unless told
@@ -50,7 +50,11 @@ async function measure(file, question, rounds, smoke) {
   const { name, title, text, metrics, contestants, goals = [] } = question;
   const cases = question.cases.filter((kase, i) => !smoke || (kase.smoke ?? i === 0));
   const time = smoke ? SMOKE : { warmup: 300, ms: 600, ...question.time };
-  const rows = cases.flatMap(kase => contestants.map(contestant => ({ kase, contestant, samples: [], counted: 0 })));
+  const rows = cases.flatMap(kase =>
+    contestants
+      .filter(({ only }) => only?.includes(kase.name) ?? true)
+      .map(contestant => ({ kase, contestant, samples: [], counted: 0 })),
+  );
   const started = performance.now();
   for (let i = 0; i < rounds; i++) {
     for (const row of rows) {

@@ -50,6 +50,8 @@ export async function startProcess(name, work, threads, how = {}) {
     memory: () => ask('memory'),
     /** How many are open, of those that tell. */
     connections: () => ask('connections'),
+    /** The latency by its own record, in milliseconds, of those that keep one. */
+    p99: () => ask('p99'),
     /** CPU time of all its processes so far, in milliseconds. */
     cpu: () => cpuTime(child.pid),
     stop: async () => {

@@ -15,15 +15,17 @@ export async function load(server, connections, { warmup, ms, smoke }, onStart) 
     const result = await drive({ server, connections, warmup, ms, onStart });
     return { ...result, all: result.received };
   }
-  const before = await wrk(server, connections, warmup);
+  const url = `${server.secure ? 'https' : 'http'}://127.0.0.1:${server.port}/`;
+  const before = await wrk(url, connections, warmup);
   onStart();
-  const result = await wrk(server, connections, ms);
+  const result = await wrk(url, connections, ms);
   return { ...result, all: before.received + result.received };
 }
 
-async function wrk({ port, secure }, connections, ms) {
+/** By one thread, for whole seconds. */
+export async function wrk(url, connections, ms) {
   const seconds = Math.max(1, Math.round(ms / 1000));
-  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, `${secure ? 'https' : 'http'}://127.0.0.1:${port}/`];
+  const args = ['-t1', `-c${connections}`, `-d${seconds}s`, url];
   const child = spawn('wrk', args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const [output] = await Promise.all([text(child.stdout), once(child, 'exit')]);
   return parseWrk(output);
