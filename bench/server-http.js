@@ -33,7 +33,7 @@ await question(import.meta.url, {
   contestants: [
     { name: 'node:http alone', run: by('node-http') },
     { name: 'node:http, cluster', run: by('node-http-cluster') },
-    { name: 'node:http, cluster (26)', run: by('node-http-cluster', node26) },
+    { name: 'node:http, cluster (26)', run: by('node-http-cluster', node26), smoke: false },
     { name: 'node:http, transferred (26)', run: by('node-http-transfer', node26) },
     { name: 'epoll-pool (26)', run: by('server-http', node26) },
     { name: 'epoll-pool', ours: true, run: by('server-http') },

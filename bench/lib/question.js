@@ -16,7 +16,8 @@ const SMOKE = { warmup: 20, ms: 60, smoke: true };
  *   name, title, text: strings
  *   metrics: { [name]: { unit, better: 'higher' | 'lower', title? } }
  *   cases: [{ name, ..., fds?: how many it needs, smoke?: whether --smoke has it; it has the first }]
- *   contestants: [{ name, ours?, run, nodeArgs?, only?: names of the cases that it takes part in }], peers first: run(case, { warmup, ms, smoke }) => { values, sent, received }, or inC()
+ *   contestants: [{ name, ours?, run, nodeArgs?, only?, smoke? }], peers first: run(case, { warmup, ms, smoke }) => { values, sent, received }, or inC()
+ *     only: names of the cases that it takes part in; smoke: whether --smoke has it, as it has by default
  *   goals: see goals.js
  *   time: { warmup, ms }, milliseconds; 300 and 600 unless told
  *   rounds: 5 unless told
@@ -53,6 +54,7 @@ async function measure(file, question, rounds, smoke) {
   const rows = cases.flatMap(kase =>
     contestants
       .filter(({ only }) => only?.includes(kase.name) ?? true)
+      .filter(contestant => !smoke || (contestant.smoke ?? true))
       .map(contestant => ({ kase, contestant, samples: [], counted: 0 })),
   );
   const started = performance.now();
