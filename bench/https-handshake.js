@@ -31,7 +31,7 @@ await question(import.meta.url, {
   name: 'https-handshake',
   title: 'HTTPS, a handshake for each request',
   text: `Connection: close over ${CONNECTIONS} connections by epoll-pool load, ${CLIENT_THREADS} threads; the server's ${THREADS} threads or processes share the processors with it, node:https alone has one`,
-  time: { warmup: 500, ms: 1000 },
+  time: { warmup: 1000, ms: 1000 },
   metrics: {
     rate: { unit: 'requests/s', better: 'higher' },
     cpu: { title: "server's CPU", unit: 'µs/request', better: 'lower' },

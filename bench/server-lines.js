@@ -33,7 +33,7 @@ await question(import.meta.url, {
   name: 'server-lines',
   title: 'A line server',
   text: `lines of 1 kB, each answered by itself, over ${CONNECTIONS} connections by epoll-pool load on one thread; ${THREADS} threads`,
-  time: { warmup: 400, ms: 800 },
+  time: { warmup: 600, ms: 800 },
   metrics: {
     rate: { unit: 'lines/s', better: 'higher' },
     cpu: { title: "server's CPU", unit: 'µs/line', better: 'lower' },
