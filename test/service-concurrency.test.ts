@@ -176,3 +176,32 @@ test('timers of a handler module are on time while its thread waits', async () =
   // A slice of the wait, half a second, was how late they came.
   expect(words[1] ?? 0).toBeLessThan(5);
 });
+
+test('microtasks and ticks that a run leaves behind come before its thread sleeps, without a turn of the event loop', async () => {
+  const handler = module(`
+    import { performance } from 'node:perf_hooks';
+    const turns = () => performance.nodeTiming.uvMetricsInfo.loopCount;
+    const bytes = new Uint8Array(8);
+    let words;
+    export function setup(data) { words = data; }
+    const leave = async before => {
+      for (let i = 0; i < 20; i++) await undefined;
+      process.nextTick(() => {
+        if (turns() === before) Atomics.add(words, 0, 1);
+        Atomics.add(words, 1, 1);
+      });
+    };
+    export default ready => { ready.read(bytes); void leave(turns()); };
+  `);
+  const words = new Int32Array(new SharedArrayBuffer(8));
+  const { service, failures } = await start({ threads: 1, handler, handlerData: words });
+  const fd = eventfd();
+  await service.register(fd, { events: EPOLLIN });
+  for (let i = 1; i <= 20; i++) {
+    signal(fd);
+    await until(() => Atomics.load(words, 1) === i, `what run ${i} has left`);
+  }
+  // A turn may be due by then, for its time is over.
+  expect(Atomics.load(words, 0)).toBeGreaterThanOrEqual(10);
+  expect(failures).toEqual([]);
+});

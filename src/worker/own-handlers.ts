@@ -1,9 +1,7 @@
-/** The package's own handler modules: part of the threads' module, so that a bundle need not find them. */
+/** The package's own handler modules: part of the threads' module, so that a bundle need not find them; loaded by who asks. */
 import { LOAD_HANDLER, SERVER_HANDLER } from '../shared/service/own-handlers.js';
-import * as load from './load/handler.js';
-import * as server from './server/handler.js';
 
-export const OWN_HANDLERS: ReadonlyMap<string, object> = new Map<string, object>([
-  [LOAD_HANDLER, load],
-  [SERVER_HANDLER, server],
+export const OWN_HANDLERS: ReadonlyMap<string, () => Promise<object>> = new Map<string, () => Promise<object>>([
+  [LOAD_HANDLER, () => import('./load/handler.js')],
+  [SERVER_HANDLER, () => import('./server/handler.js')],
 ]);

@@ -37,9 +37,9 @@ export async function loadHandler(
   url: string,
   handlerData: unknown,
   thread: ThreadServices,
-  own: ReadonlyMap<string, object>,
+  own: ReadonlyMap<string, () => Promise<object>>,
 ): Promise<Handler> {
-  const imported: unknown = own.get(url) ?? (await importUrl(url));
+  const imported: unknown = await (own.get(url)?.() ?? importUrl(url));
   const outer = member(imported, 'default');
   // CommonJS, compiled from TypeScript or not: its exports are import()'s default.
   const [holder, handler] = typeof outer === 'function' ? [imported, outer] : [outer, member(outer, 'default')];

@@ -46,6 +46,13 @@ export class WaitLoop {
   readonly #peers: Peers | undefined;
   readonly #ownLoop: OwnLoop;
   readonly #turn = (): void => this.turn();
+  /** After the microtasks, and the ticks that they asked for. */
+  readonly #flushed = (): void => {
+    this.#isFlushed = true;
+    this.#now = now();
+    this.#goOn();
+  };
+  readonly #flush = (): void => process.nextTick(this.#flushed);
   readonly #leave = (slot: number, stamp: number, mask: number): void => this.#runner.leave(slot, stamp, mask);
   /** Cached: the getters of process are slow. */
   readonly #output: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
@@ -61,6 +68,10 @@ export class WaitLoop {
   #isPending = false;
   /** The next turn comes when a promise settles. */
   #isSuspended = false;
+  /** When the event loop is to have a turn, at the latest. */
+  #until = 0;
+  /** Microtasks and ticks have been run since a handler has. */
+  #isFlushed = true;
 
   constructor(parts: Parts, ownLoop: OwnLoop) {
     const { plan, index, epfd, outbox, waking, handler } = parts;
@@ -89,7 +100,12 @@ export class WaitLoop {
     this.#isSuspended = false;
     this.#now = now();
     this.#ownLoop.begin(this.#now);
-    const until = this.#now + TURN_MS;
+    this.#isFlushed = true;
+    this.#until = this.#now + TURN_MS;
+    this.#goOn();
+  }
+
+  #goOn(): void {
     for (;;) {
       this.#work();
       if (this.#stopping()) {
@@ -100,12 +116,15 @@ export class WaitLoop {
         this.#suspend();
         return;
       }
-      if (this.#now >= until || this.#hasOutput()) break;
+      if (this.#now >= this.#until || this.#hasOutput()) break;
       this.#watch();
       this.#wait();
       // What a promise waits for comes by the event loop.
       if (this.#runner.pending > 0) break;
-      if (this.#count === 0 && this.#list.length === 0 && this.#waking.queue.isEmpty) break;
+      if (this.#count > 0 || this.#list.length > 0 || !this.#waking.queue.isEmpty) continue;
+      if (this.#isFlushed) break;
+      queueMicrotask(this.#flush);
+      return;
     }
     // The event loop's turn may be long: all that is here is anybody's meanwhile.
     this.#leaveAll();
@@ -130,6 +149,7 @@ export class WaitLoop {
       this.#now = now();
       this.#pace.measured(this.#now - this.#since, done);
       this.#ownLoop.hasRun = true;
+      this.#isFlushed = false;
     }
     // Runs whose promises are pending go on meanwhile.
     this.#add(L.BUSY, this.#isPending ? this.#now - this.#busyUntil : done > 0 ? this.#now - this.#since : 0);
@@ -254,8 +274,8 @@ export class WaitLoop {
       // It takes what is ready itself.
       Atomics.wait(header, L.AWAKE, 1, slice);
     }
-    // What the runs have left to the event loop comes before this thread sleeps.
-    if (this.#ownLoop.hasRun) return this.#linger(room);
+    // What the runs have left to do comes before this thread sleeps.
+    if (!this.#isFlushed) return this.#linger(room);
     this.#ownLoop.mayNest = Atomics.load(header, L.NEWS) === 0;
     Atomics.add(header, L.IDLE, 1);
     // Who shares looks at IDLE after it has filled the queue; this looks at the queue after it has counted itself.

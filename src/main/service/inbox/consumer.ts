@@ -3,7 +3,7 @@
  *
  * The main thread holds a registration from the moment that it is reserved for it, by a thread (which puts that in its ring)
  * or by itself. What is due with it stays in the claim word until the consumer's turn comes, so that whatever came until then
- * is one event. It is let go once the listener has returned, or the iteration asks for the next; what came meanwhile, or a
+ * is one event; what the main thread fetches is the consumer's at once. It is let go once the listener has returned, or the iteration asks for the next; what came meanwhile, or a
  * level registration that may still be ready, is due again then. What the main thread holds is freed as soon as it is
  * unregistered: the slot's generation says whether an event's registration still is there.
  */
@@ -19,6 +19,8 @@ import { eventOf, type ServiceEvent } from './service-event.js';
 export interface HeldEvent {
   readonly slot: number;
   readonly generation: number;
+  /** What was taken with it; in the claim word, and more may come, if undefined. */
+  readonly due: number | undefined;
 }
 
 export class Consumer {
@@ -39,7 +41,7 @@ export class Consumer {
     const { slot } = event;
     if (!this.#isHeld(event)) return undefined;
     const interest = table.interestOf(slot);
-    const due = claims.takeOwn(table.words, slot * SLOT_WORDS, (interest & EPOLLONESHOT) !== 0);
+    const due = event.due ?? claims.takeOwn(table.words, slot * SLOT_WORDS, (interest & EPOLLONESHOT) !== 0);
     const mask = readiness(this.#files, slot, due, interest, false, false);
     const events = mask & (interest | EPOLLERR | EPOLLHUP) & READINESS;
     if (mask === NOT_ITS_FILE || (events === 0 && (due & claims.WAKE) === 0)) {

@@ -287,5 +287,5 @@ function shiftEvent(ring: RingReader): HeldEvent | undefined {
   const slot = ring.ring[at + L.OP_SLOT] ?? 0;
   const generation = ring.ring[at + L.OP_GENERATION] ?? 0;
   ring.shift();
-  return { slot, generation };
+  return { slot, generation, due: undefined };
 }

@@ -174,11 +174,10 @@ export class StandIn {
     if (slot < 0) return undefined; // one of the service's own eventfds
     const stamp = this.#agenda[at + L.AGENDA_STAMP] ?? 0;
     const keeps = claims.isLevel(this.#table.interestOf(slot)) && !this.#files.canAsk(slot);
-    const verdict = claims.reserve(words, slot * L.SLOT_WORDS, stamp, claims.MAIN, mask, keeps);
-    if (verdict === 0) {
-      this.#add(L.HANDLED, 1);
-      return { slot, generation: this.#table.generationOf(slot) };
-    }
+    // Stamps change on this thread alone: nobody else's claim can be meant.
+    const verdict = claims.arrive(words, slot * L.SLOT_WORDS, stamp, claims.MAIN, mask, keeps);
+    if (verdict >= 0) return this.#held(slot, verdict);
+    if (verdict === claims.LEFT_DUE || verdict === claims.KNOWN) return this.#take(slot);
     if (verdict === claims.CONTENDED) this.#add(L.CONTENDED_EVENTS, 1);
     else if (verdict === claims.STALE) this.#add(L.STALE_EVENTS, 1);
     return undefined;
@@ -195,10 +194,13 @@ export class StandIn {
       const isPast = oneshot && claims.dueOf(word) === claims.LOOK;
       const next = isPast ? claims.taken(word) : claims.reserved(word, claims.MAIN, 0, oneshot);
       if (!claims.exchange(words, base, word, next)) continue;
-      if (isPast) return undefined;
-      this.#add(L.HANDLED, 1);
-      return { slot, generation: this.#table.generationOf(slot) };
+      return isPast ? undefined : this.#held(slot, undefined);
     }
+  }
+
+  #held(slot: number, due: number | undefined): HeldEvent {
+    this.#add(L.HANDLED, 1);
+    return { slot, generation: this.#table.generationOf(slot), due };
   }
 
   #add(field: number, n: number): void {
