@@ -21,6 +21,8 @@ import { type Parts, Runner } from './runner.js';
 
 /** After this long in one go the thread gives its event loop a turn, for timers, messages and output. */
 const TURN_MS = 10;
+/** How often microtasks and ticks are run between a run and the thread's sleep. What is left then waits for the event loop's turn. */
+const FLUSHES = 2;
 /** For how long a thread that has found nothing leaves what comes to the others. */
 const DOZE_MS = 1;
 /** By then a thread that looks again sleeps: others want its core for long. */
@@ -46,13 +48,16 @@ export class WaitLoop {
   readonly #peers: Peers | undefined;
   readonly #ownLoop: OwnLoop;
   readonly #turn = (): void => this.turn();
-  /** After the microtasks, and the ticks that they asked for. */
+  /** All microtasks run, then the ticks that were asked for until then; the second time also what those ticks ask for. */
+  readonly #flush = (): void => process.nextTick(this.#flushed);
   readonly #flushed = (): void => {
-    this.#isFlushed = true;
+    if (--this.#flushes > 0) {
+      queueMicrotask(this.#flush);
+      return;
+    }
     this.#now = now();
     this.#goOn();
   };
-  readonly #flush = (): void => process.nextTick(this.#flushed);
   readonly #leave = (slot: number, stamp: number, mask: number): void => this.#runner.leave(slot, stamp, mask);
   /** Cached: the getters of process are slow. */
   readonly #output: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
@@ -70,8 +75,8 @@ export class WaitLoop {
   #isSuspended = false;
   /** When the event loop is to have a turn, at the latest. */
   #until = 0;
-  /** Microtasks and ticks have been run since a handler has. */
-  #isFlushed = true;
+  /** How often microtasks and ticks are to be run before this thread sleeps. */
+  #flushes = 0;
 
   constructor(parts: Parts, ownLoop: OwnLoop) {
     const { plan, index, epfd, outbox, waking, handler } = parts;
@@ -100,7 +105,7 @@ export class WaitLoop {
     this.#isSuspended = false;
     this.#now = now();
     this.#ownLoop.begin(this.#now);
-    this.#isFlushed = true;
+    this.#flushes = 0;
     this.#until = this.#now + TURN_MS;
     this.#goOn();
   }
@@ -122,7 +127,7 @@ export class WaitLoop {
       // What a promise waits for comes by the event loop.
       if (this.#runner.pending > 0) break;
       if (this.#count > 0 || this.#list.length > 0 || !this.#waking.queue.isEmpty) continue;
-      if (this.#isFlushed) break;
+      if (this.#flushes === 0) break;
       queueMicrotask(this.#flush);
       return;
     }
@@ -149,7 +154,7 @@ export class WaitLoop {
       this.#now = now();
       this.#pace.measured(this.#now - this.#since, done);
       this.#ownLoop.hasRun = true;
-      this.#isFlushed = false;
+      this.#flushes = FLUSHES;
     }
     // Runs whose promises are pending go on meanwhile.
     this.#add(L.BUSY, this.#isPending ? this.#now - this.#busyUntil : done > 0 ? this.#now - this.#since : 0);
@@ -275,7 +280,7 @@ export class WaitLoop {
       Atomics.wait(header, L.AWAKE, 1, slice);
     }
     // What the runs have left to do comes before this thread sleeps.
-    if (!this.#isFlushed) return this.#linger(room);
+    if (this.#flushes > 0) return this.#linger(room);
     this.#ownLoop.mayNest = Atomics.load(header, L.NEWS) === 0;
     Atomics.add(header, L.IDLE, 1);
     // Who shares looks at IDLE after it has filled the queue; this looks at the queue after it has counted itself.
