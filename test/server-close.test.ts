@@ -10,17 +10,26 @@ import { module, quiet, until } from './support/service.ts';
 import { within } from './support/within.ts';
 
 const SOURCE = `${LINES}
+  import { setTimeout as pause } from 'node:timers/promises';
+  let goes;
+  export function setup(data) { goes = data; }
+  const wait = async connection => {
+    connection.post('waits');
+    while (Atomics.load(goes, 0) === 0) await pause(5);
+    connection.send('waited');
+  };
   export function close(connection, reason) { connection.post(['close', reason]); }
   export default (line, connection) => {
     if (line === 'big') { connection.send(Buffer.alloc(8 << 20, 97)); connection.post('sent'); }
     if (line === 'hang') { connection.post('hangs'); return new Promise(() => {}); }
     if (line === 'spin') { connection.post('spins'); for (;;); }
-    if (line === 'wait') return new Promise(resolve => setTimeout(resolve, 300)).then(() => { connection.send('waited'); });
+    if (line === 'wait') return wait(connection);
     connection.send(line + ';');
   };`;
 
 test('lets what is at work finish, sends what is kept, ends every connection', async () => {
-  const served = await serve({ handler: module(SOURCE) });
+  const goes = new Int32Array(new SharedArrayBuffer(4));
+  const served = await serve({ handler: module(SOURCE), handlerData: goes });
   const [idle, partial, waits, reads] = await Promise.all([1, 2, 3, 4].map(() => client(served.port)));
   if (!idle || !partial || !waits || !reads) throw new Error('no clients');
   reads.socket.pause();
@@ -29,7 +38,9 @@ test('lets what is at work finish, sends what is kept, ends every connection', a
   reads.write('big\n');
   await partial.has('whole;');
   await until(() => served.server.stats().bytesKept > 1 << 20, 'output that is kept');
+  await until(() => served.messages.some(({ value }) => value === 'waits'), 'a message at work');
   const closing = served.server.close();
+  Atomics.store(goes, 0, 1);
   await idle.all();
   expect(served.server.address()).toBe(null);
   reads.socket.resume();
