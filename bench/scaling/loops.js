@@ -6,27 +6,6 @@ const FDS = 64;
 const EVENTS = 20_000;
 const MOST_STEPS = 1000 * EVENTS;
 
-/** Each thread writes to registrations of its own that are on the list already. @returns {number} writes/s */
-export function writes({ costs, threads, instances }) {
-  const engine = new Engine();
-  const all = Array.from(
-    { length: instances },
-    () => new Instance(engine, { ...costs, callback: costs.callbackListed }),
-  );
-  let done = 0;
-  function* writer(core) {
-    const registration = new Registration(all[core % instances]);
-    for (;;) {
-      yield costs.write;
-      yield* registration.instance.arrive(registration, core);
-      done++;
-    }
-  }
-  for (let i = 0; i < threads; i++) engine.start(writer(i), i, i * 37);
-  engine.run(() => done === EVENTS, MOST_STEPS);
-  return done / (engine.now / 1e9);
-}
-
 /** Each thread fetches what is always ready, and level-triggered. @returns {number} events/s */
 export function waits({ costs, threads, instances, batch }) {
   const engine = new Engine();

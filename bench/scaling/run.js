@@ -18,7 +18,8 @@ Simulates threads that wait on one epoll instance, and on several, each thread o
   --batch LIST      most events that one wait fetches; 1,4,16
   --costs FILE      what calibrate.js has measured; bench/scaling/costs.json
   --bare            loops in C: nothing of what the service does for an event
-  --far N           the way between cores takes N times as long as measured: 1; another socket is about 3
+  --distance WHICH  far: cores that share no cache, as the threads of many cores are; near: cores that do; far
+  --far N           the way between cores takes N times as long as measured; 1
   --seed N          1
   --compare         what was measured with two threads, beside the simulation, and nothing else
   --chart FILE      an SVG of the times of one thread by threads, for the largest batch
@@ -32,7 +33,12 @@ const SLICE_NS = 100_000;
 const MOST = 64;
 
 const options = parsed();
-const { costs, measured } = JSON.parse(readFileSync(options.path, 'utf8'));
+const { costs: all, measured } = JSON.parse(readFileSync(options.path, 'utf8'));
+const costs = all[options.distance];
+if (costs === undefined) {
+  console.error(`${options.path} has no costs for --distance ${options.distance}`);
+  process.exit(2);
+}
 const bare = { ...costs, claim: 0 };
 const used = options.bare ? bare : costs;
 if (options.compare) compare();
@@ -53,6 +59,7 @@ function parsed() {
         batch: { type: 'string', default: '1,4,16' },
         costs: { type: 'string', default: fileURLToPath(new URL('costs.json', import.meta.url)) },
         bare: { type: 'boolean', default: false },
+        distance: { type: 'string', default: 'far' },
         far: { type: 'string', default: '1' },
         seed: { type: 'string', default: '1' },
         compare: { type: 'boolean', default: false },
@@ -199,53 +206,60 @@ function draw(path) {
   );
 }
 
-/** Two threads as measured, in times of one; the model with the same costs; and how far it is off. */
+/** Two threads as measured, in times of one, and of two that share no instance; the model with the same costs; and how far it is off. */
 function compare() {
-  const rows = [['', 'handler', 'batch', 'instances', 'measured', 'simulated', 'off by']];
-  const add = (name, [handler, batch], list, simulated) => {
-    const one = list.find(
-      row => row.threads === 1 && row.handler === handler && !row.bare && (row.batch ?? batch) === batch,
+  for (const distance of Object.keys(all)) {
+    console.log(
+      `\n${styleText('bold', `Two threads on cores that are ${distance}`)}: on one instance, of the same on two`,
     );
-    for (const instances of [1, 2]) {
-      const two = list.find(
-        row =>
-          row.threads === 2 && row.instances === instances && row.handler === handler && (row.batch ?? batch) === batch,
-      );
-      if (!(one?.rate > 0) || !(two?.rate > 0)) continue;
-      const real = two.rate / one.rate;
-      const model = simulated(instances);
-      const off = `${model > real ? '+' : ''}${((model / real - 1) * 100).toFixed(0)}%`;
-      rows.push([
-        name,
-        `${handler / 1000} µs`,
-        String(batch),
-        String(instances),
-        real.toFixed(2),
-        model.toFixed(2),
-        off,
-      ]);
+    const rows = [
+      ['', 'handler', 'batch', 'measured', 'simulated', 'off by', 'two instances, of one thread', 'simulated'],
+    ];
+    for (const { handler, batch, kind } of measured.loops.filter(isFirst)) {
+      if (kind === 'cycle')
+        rows.push(compared('C', measured.loops, { kind, handler, batch, distance }, { ...all[distance], claim: 0 }));
     }
-  };
-  const ratio = (with_, instances, batch, handler) =>
-    simulate({ costs: with_, threads: 2, instances, batch, handler, seed: options.seed }).rate *
-    (alone(with_, batch, handler) / 1e9);
-  const cycles = measured.loops.filter(({ kind }) => kind === 'cycle');
-  const seen = new Set(cycles.map(({ handler, batch }) => `${handler} ${batch}`));
-  for (const [handler, batch] of [...seen].map(key => key.split(' ').map(Number))) {
-    add('C', [handler, batch], cycles, instances => ratio(bare, instances, batch, handler));
+    for (const { handler } of measured.service.filter(row => isFirst(row) && !row.bare)) {
+      rows.push(compared('service', measured.service, { handler, bare: false, distance }, all[distance]));
+    }
+    printColumns(rows.filter(row => row !== undefined));
   }
-  for (const handler of new Set(measured.service.map(row => row.handler))) {
-    const batch = ownBatch(handler);
-    add('service', [handler, batch], measured.service, instances => ratio(costs, instances, batch, handler));
-  }
-  printColumns(rows);
   console.log(
     '\nperf bench epoll wait, thousand reads/s, all threads together (the model gives a core to each thread, and one to the writer)',
   );
-  const lines = [['threads', 'instances', 'measured', 'simulated']];
-  for (const { threads, instances, rate } of measured.perf) {
-    const model = perf({ costs: bare, threads, instances });
-    lines.push([threads, instances, Math.round(rate / 1000), Math.round(model / 1000)].map(String));
+  const lines = [['threads', 'instances', 'cores', 'measured', 'simulated']];
+  for (const { threads, instances, distance, rate } of measured.perf) {
+    if (rate === 0 || all[distance] === undefined) continue;
+    const model = perf({ costs: { ...all[distance], claim: 0 }, threads, instances });
+    lines.push([threads, instances, distance, Math.round(rate / 1000), Math.round(model / 1000)].map(String));
   }
   printColumns(lines);
+}
+
+function isFirst({ threads, distance }) {
+  return threads === 1 && distance === 'near';
+}
+
+function compared(name, list, wanted, with_) {
+  const rateOf = (threads, instances) =>
+    list.find(
+      row =>
+        row.rate > 0 &&
+        Object.entries({ ...wanted, threads, instances }).every(([field, value]) => row[field] === value),
+    )?.rate;
+  const [one, shared, apart] = [rateOf(1, 1), rateOf(2, 1), rateOf(2, 2)];
+  if ([shared, apart].includes(undefined)) return undefined;
+  const { handler } = wanted;
+  const batch = wanted.batch ?? ownBatch(handler);
+  const { seed } = options;
+  const [together, alike] = [1, 2].map(
+    instances => simulate({ costs: with_, threads: 2, instances, batch, handler, seed }).rate,
+  );
+  const [real, model] = [shared / apart, together / alike];
+  const off = `${model > real ? '+' : ''}${((model / real - 1) * 100).toFixed(0)}%`;
+  const speedups = [
+    one === undefined ? '' : (apart / one).toFixed(2),
+    (alike * (alone(with_, batch, handler) / 1e9)).toFixed(2),
+  ];
+  return [name, `${handler / 1000} µs`, String(batch), real.toFixed(2), model.toFixed(2), off, ...speedups];
 }
