@@ -70,7 +70,12 @@ function stored() {
 }
 
 function machine() {
-  return { cpu: cpus()[0].model, cores: cpus().length, kernel: release(), node: process.version };
+  return {
+    cpu: cpus()[0].model,
+    cores: cpus().length,
+    kernel: release().split('.', 2).join('.'),
+    node: process.version,
+  };
 }
 
 /** The least of several rounds of each step, in ns. */
@@ -116,7 +121,7 @@ async function measureService(before) {
     for (const [threads, instances] of LAYOUTS) cases.push({ threads, instances, handler: us * 1000, bare: false });
   }
   return inRounds(before, cases, async ({ threads, instances, handler, bare }) => ({
-    ...(await resultOf(path, ['line'])),
+    ...(threads > 1 ? await resultOf(path, ['line']) : {}),
     ...(await resultOf(process.execPath, [
       SERVICE,
       threads,
@@ -153,7 +158,7 @@ async function inRounds(before, cases, measure) {
       const { rate, line, whole = FEWEST } = await measure(kase);
       if (whole < FEWEST) continue;
       // One thread has no way to go.
-      const distances = kase.threads === 1 && kase.kind !== undefined ? ['near', 'far'] : [distanceOf({ line })];
+      const distances = line ? [distanceOf({ line })] : ['near', 'far'];
       for (const distance of distances) rates[at][distance].push(Math.round(rate));
     }
   }
@@ -182,13 +187,11 @@ function costsOf({ steps, loops = [], service = [] }, distance) {
     rows.find(
       row => row.rate > 0 && Object.entries({ distance, ...wanted }).every(([name, value]) => row[name] === value),
     )?.rate;
-  const anyRateOf = wanted =>
-    rateOf(service, wanted) ?? rateOf(service, { ...wanted, distance: distance === 'far' ? 'near' : 'far' });
   const lost = loop =>
     rateOf(loops, { ...loop, threads: 2, instances: 1 }) / rateOf(loops, { ...loop, threads: 2, instances: 2 });
   const shares = { wait: lost(WAIT), cycle: mean(CYCLES.map(lost)) };
-  const bare = anyRateOf({ bare: true });
-  const ours = anyRateOf({ bare: false, threads: 1, handler: 0 });
+  const bare = rateOf(service, { bare: true });
+  const ours = rateOf(service, { bare: false, threads: 1, handler: 0 });
   if ([away, bare, ours].includes(undefined) || Object.values(shares).some(Number.isNaN)) return undefined;
   // What a wait takes beside its events, and what each event adds to it, is a straight line within a few ns.
   const send = (64 * least.fetch64 - 4 * least.fetch4) / 60;

@@ -26,7 +26,7 @@ Simulates threads that wait on one epoll instance, and on several, each thread o
   --help            this text`;
 
 /** One instance carries so many threads as get this share of what each would get alone. */
-const CARRIED = 0.9;
+const CARRIED = 0.8;
 const MOST_THREADS = 254;
 /** What the service fetches at once: what fits into 100 µs, at most 64. */
 const SLICE_NS = 100_000;
@@ -157,7 +157,8 @@ function carried(batch, handler) {
     else high = middle;
   }
   // The most that it passes on, however many wait: short of all of them where these are too few to fill it.
-  const rate = Math.max(...[1, 2, 4].map(times => of(Math.min(MOST_THREADS, low * times), 1, batch, handler).rate));
+  const rates = [1, 2, 4, 8, 16].map(times => of(Math.min(MOST_THREADS, low * times), 1, batch, handler).rate);
+  const rate = Math.max(...rates);
   return { threads: low, rate };
 }
 
@@ -199,7 +200,7 @@ function draw(path) {
         .map(threads => [threads, of(threads, instances, batch, handler).rate / single(batch, handler)]),
     })),
   );
-  const text = `simulated; handlers of 0 to ${Math.max(...options.handler)} µs beside what the service does for an event; full lines: one instance; dashed: ${several}`;
+  const text = `Simulated, up to ${batch} events for each wait, on cores that share no cache. Handlers of so many µs beside what the service does for an event. Full lines: one instance; dashed: ${several}.`;
   writeFileSync(
     path,
     lineChart({ title: 'Threads on one epoll instance: times of one thread', text, series, x: 'threads' }),
