@@ -1,6 +1,6 @@
 // Measures here, on one and two cores, what the simulation needs and what it is held against: writes costs.json.
 // `node bench/scaling/calibrate.js [steps] [loops] [service] [perf]`: all parts, or those that are named; the others stay as they are.
-import { execFile } from 'node:child_process';
+import { execFile, spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { cpus, release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -135,6 +135,10 @@ async function measureService(before) {
 
 /** `perf bench epoll wait`: one second each, all threads together. */
 async function measurePerf(before) {
+  if (spawnSync('perf', ['--version']).error !== undefined) {
+    console.error('perf is not installed');
+    return before;
+  }
   const cases = LAYOUTS.map(([threads, instances]) => ({ threads, instances }));
   return inRounds(before, cases, async ({ threads, instances }) => {
     const { line } = await resultOf(path, ['line']);

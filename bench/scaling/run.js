@@ -229,7 +229,7 @@ function compare() {
     '\nperf bench epoll wait, thousand reads/s, all threads together (the model gives a core to each thread, and one to the writer)',
   );
   const lines = [['threads', 'instances', 'cores', 'measured', 'simulated']];
-  for (const { threads, instances, distance, rate } of measured.perf) {
+  for (const { threads, instances, distance, rate } of measured.perf ?? []) {
     if (rate === 0 || all[distance] === undefined) continue;
     const model = perf({ costs: { ...all[distance], claim: 0 }, threads, instances });
     lines.push([threads, instances, distance, Math.round(rate / 1000), Math.round(model / 1000)].map(String));
