@@ -17,7 +17,7 @@ const costs: Costs = {
   lockHandoff: 50,
   mtxHandoff: 100,
 };
-const events = 4000;
+const events = 2000;
 
 test.each([1, 4, 16])('one thread, %i at a time: an event takes the sum of its steps', batch => {
   const { rate } = simulate({ costs, threads: 1, batch, handler: 700, spread: 0, events });
@@ -33,12 +33,12 @@ test.each([
   [16, 16],
 ])('no instance passes on more than ep->mtx lets through, %i at a time', batch => {
   const held = (costs.scan + 2 * costs.listLock) / batch + costs.send;
-  const rates = [8, 32, 64].map(threads => simulate({ costs, threads, batch, events }).rate);
+  const rates = [8, 32].map(threads => simulate({ costs, threads, batch, events }).rate);
   for (const rate of rates) expect(rate).toBeLessThanOrEqual(1e9 / held);
-  // The way of the mutex and of the data between cores, for each batch and for each event, is part of it: what 64 get is what fits.
+  // The way of the mutex and of the data between cores, for each batch and for each event, is part of it: what 32 get is what fits.
   const moved = held + costs.mtxHandoff / batch + costs.away;
-  expect(rates[2]).toBeLessThan((1e9 / moved) * 1.1);
-  expect(rates[2]).toBeGreaterThan((1e9 / moved) * 0.7);
+  expect(rates[1]).toBeLessThan((1e9 / moved) * 1.1);
+  expect(rates[1]).toBeGreaterThan((1e9 / moved) * 0.7);
 });
 
 test('where ep->mtx costs nothing, an instance passes on no more than ep->lock lets through', () => {
@@ -82,10 +82,10 @@ test('events from elsewhere: all of them are passed on, and wait longer where th
   const arrivals = (0.7 * 8 * 1e9) / alone(costs, 1, 119_000);
   const handler = (random: () => number): number => (random() < 0.05 ? 2_000_000 : 20_000);
   const late = (instances: number): number => {
-    const { rate, waits } = simulate({ costs, threads: 8, instances, batch: 1, handler, arrivals, events: 8000 });
+    const { rate, waits } = simulate({ costs, threads: 8, instances, batch: 1, handler, arrivals, events: 6000 });
     expect(rate / arrivals).toBeGreaterThan(0.85);
     expect(rate / arrivals).toBeLessThan(1.15);
-    expect(waits).toHaveLength(8000);
+    expect(waits).toHaveLength(6000);
     expect(waits.at(0)).toBeGreaterThan(0);
     return waits.at(Math.floor(0.99 * waits.length)) ?? 0;
   };
