@@ -1,5 +1,5 @@
 // Bar charts as SVG that follow the reader's light or dark theme.
-import { escaped, linear, logarithmic, round } from '../../dist/main/load/svg.js';
+import { escaped, linear, logarithmic, path, round } from '../../dist/main/load/svg.js';
 import { asked, short, titleOf } from './table.js';
 
 const WIDTH = 760;
@@ -20,6 +20,7 @@ text { fill: var(--soft); font: 13px system-ui, -apple-system, "Segoe UI", Robot
 .mine { fill: var(--ink); font-weight: 600; }
 .peer { fill: var(--peer); } .ours { fill: var(--ours); }
 .spread { stroke: var(--mark); stroke-width: 1.5; opacity: .55; }
+.curve { fill: none; stroke: var(--ours); stroke-width: 2; } .other { stroke: var(--soft); stroke-width: 1.5; stroke-dasharray: 5 4; }
 .line { stroke: var(--line); } .goal { stroke: var(--ink); stroke-dasharray: 4 3; }
 .good { fill: var(--good); } .bad { fill: var(--bad); }
 `;
@@ -145,4 +146,39 @@ function scoreOf({ value, atLeast, atMost }) {
     return { median: value.median / atLeast, low: value.low / atLeast, high: value.high / atLeast };
   const at = one => atMost / Math.max(one, atMost / 1000);
   return { median: at(value.median), low: at(value.high), high: at(value.low) };
+}
+
+/** Lines over numbers that double: how many times of the first there are. Series that are ours carry their name at the end. */
+export function lineChart({ title, text, series, x: what }) {
+  const [top, height] = [90, 340];
+  const right = 70;
+  const points = series.flatMap(one => one.points);
+  const most = Math.max(...points.flat());
+  const place = logarithmic([1, most], [60, WIDTH - right]);
+  const level = logarithmic([1, most], [top + height, top]);
+  const parts = [label(24, 34, title, { kind: 'title' })];
+  for (const [i, line] of wrapped(text, 105).entries()) parts.push(label(24, 56 + 18 * i, line));
+  for (let tick = 1; tick <= most; tick *= 2) {
+    const y = round(level(tick));
+    parts.push(
+      `<path class="line" d="M60 ${y}H${WIDTH - right}"/>`,
+      label(50, y + 4, `×${tick}`, { anchor: 'end' }),
+      label(place(tick), top + height + 22, String(tick), { anchor: 'middle' }),
+    );
+  }
+  parts.push(label(60 + (WIDTH - 60 - right) / 2, top + height + 44, what, { anchor: 'middle' }));
+  for (const { points, ours } of series) {
+    parts.push(
+      `<path class="curve${ours ? '' : ' other'}" d="${path(points.map(([x, y]) => [place(x), level(y)]))}"/>`,
+    );
+  }
+  // From the top down, none on another.
+  let above = 0;
+  for (const { name, points } of series
+    .filter(one => one.ours)
+    .sort((a, b) => b.points.at(-1)[1] - a.points.at(-1)[1])) {
+    above = Math.max(level(points.at(-1)[1]) + 4, above + 15);
+    parts.push(label(WIDTH - right + 8, above, name, { kind: 'mine' }));
+  }
+  return picture(top + height + 60, title, parts.join(''));
 }
