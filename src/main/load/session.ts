@@ -301,7 +301,14 @@ export class Session {
         warmup: plan.warmup,
         timeoutsCount: plan.timeoutsCount,
         urls: plan.list.length === 0 ? null : plan.list.length,
-        script: plan.script === undefined ? null : basename(fileURLToPath(plan.script)),
+        script: fileName(plan.script),
+        protocol: fileName(plan.protocol),
+        headers: plan.base.headers.map(([name]) => name),
+        body: plan.target.protocol === 'tcp' ? plan.request.length : (plan.base.body?.length ?? 0),
+        expect: plan.expect,
+        stopAfter: finite(plan.stopAfter),
+        insecure: plan.tls?.rejectUnauthorized === false,
+        resume: plan.resume,
       },
       interrupted: this.#stopped === 'interrupted',
       stopped: this.#stopped,
@@ -344,6 +351,11 @@ export class Session {
     };
     return { ...result, warnings: warnings(result, facts) };
   }
+}
+
+/** Of a file:// URL, without its folders: they are nobody's business. */
+function fileName(url: string | undefined): string | null {
+  return url === undefined ? null : basename(fileURLToPath(url));
 }
 
 /** What was added between two looks. */
