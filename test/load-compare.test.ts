@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LoadResult, load, mergeResults, readResult, reportHtml, reportText } from 'epoll-pool/load';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { curvesOf } from '../dist/main/load/chart-latency.js';
 import { compareResults } from '../dist/main/load/compare.js';
+import { compareHtml } from '../dist/main/load/compare-html.js';
 import { intervalsCsv } from '../dist/main/load/intervals-csv.js';
 import { LatencySeries } from '../dist/main/load/latency-series.js';
 import { percentileText } from '../dist/main/load/percentile-text.js';
@@ -82,6 +84,9 @@ test('its page has all curves in one chart', async () => {
   const wide = html.slice(html.indexOf('<svg class="wide"'), html.indexOf('<svg class="narrow"'));
   expect(wide.match(/<path class="line[^"]*" d="M[^"]{100,}"/g)).toHaveLength(2);
   expect(wide).toContain('b.json, p99: 1.98 s');
+  expect(html).toMatch(
+    /<p class="legend">.*<path class="line"[^>]*><\/svg>a\.json<.*"line curve1"[^>]*><\/svg>b\.json</,
+  );
 });
 
 test.each([
@@ -94,6 +99,24 @@ test.each([
   const { code, stdout, stderr } = await cli(args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toContain(word);
+});
+
+test('a curve without answers is in neither chart nor legend; the sixth has the first one’s colour, dashed', () => {
+  const names = ['a', 'none', 'c', 'd', 'e', 'f'];
+  const results = names.map(name => ({
+    name,
+    result: name === 'none' ? sample({ histogram: new Histogram().toJSON() }) : spread(1),
+  }));
+  expect(curvesOf(results)).toEqual([
+    ['line', 'a'],
+    ['line curve2', 'c'],
+    ['line curve3', 'd'],
+    ['line curve4', 'e'],
+    ['line dashed', 'f'],
+  ]);
+  const html = compareHtml(results, compareResults(results.map(({ result }) => result)), []);
+  for (const [of] of curvesOf(results)) expect(html.split(`<path class="${of}" d="M`)).toHaveLength(4);
+  expect(html).not.toContain('class="line curve1"');
 });
 
 test('compare --help', async () => {
