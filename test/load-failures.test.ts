@@ -6,7 +6,10 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type LoadOptions, load } from 'epoll-pool/load';
+import { close } from 'epoll-pool/sys';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { Connector } from '../dist/main/load/connector.js';
+import { parseTarget } from '../dist/shared/load/target.js';
 import { httpServer, OK, rawServer, unusedPort } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -33,6 +36,19 @@ test('a host that does not exist', async () => {
   const result = await load({ url: 'http://does-not-exist.invalid/', connections: 3, requests: 10, timeout: '2s' });
   expect(result.errors.connect).toBeGreaterThan(0);
   expect(Object.keys(result.errorDetails)[0]).toMatch(/^connect (ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/);
+});
+
+test('a main thread that was busy for longer than the timeout takes no connection for one that failed', async () => {
+  const { port } = await rawServer(() => {});
+  const connector = new Connector(parseTarget(`http://127.0.0.1:${port}/`), 100, 128, () => {});
+  onTestFinished(() => connector.close());
+  // The first goes by name, the others to the address that it has found.
+  for (const many of [1, 100]) {
+    const opening = Array.from({ length: many }, () => connector.open());
+    await new Promise(process.nextTick);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
+    for (const fd of await Promise.all(opening)) close(fd);
+  }
 });
 
 test('a server that does not even accept: connect, after the timeout', async () => {
