@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type LoadOptions, load } from 'epoll-pool/load';
-import { close } from 'epoll-pool/sys';
+import { accept, close, listen, localAddress } from 'epoll-pool/sys';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Connector } from '../dist/main/load/connector.js';
 import { parseTarget } from '../dist/shared/load/target.js';
@@ -39,16 +39,26 @@ test('a host that does not exist', async () => {
 });
 
 test('a main thread that was busy for longer than the timeout takes no connection for one that failed', async () => {
-  const { port } = await rawServer(() => {});
-  const connector = new Connector(parseTarget(`http://127.0.0.1:${port}/`), 100, 128, () => {});
-  onTestFinished(() => connector.close());
+  const listener = listen({ host: '127.0.0.1', backlog: 1 });
+  const { port } = localAddress(listener);
+  const connector = new Connector(parseTarget(`http://127.0.0.1:${port}/`), 1500, 128, () => {});
+  const fds = [listener];
+  onTestFinished(() => {
+    connector.close();
+    for (const fd of fds) close(fd);
+  });
+  const busy = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
   // The first goes by name, the others to the address that it has found.
-  for (const many of [1, 100]) {
-    const opening = Array.from({ length: many }, () => connector.open());
-    await new Promise(process.nextTick);
-    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 300);
-    for (const fd of await Promise.all(opening)) close(fd);
-  }
+  const first = connector.open();
+  await new Promise(process.nextTick);
+  busy(1700);
+  fds.push(await first, await connector.open());
+  // Now the queue is full, and the kernel tries again after a second: by then there is room.
+  const late = connector.open();
+  await new Promise(process.nextTick);
+  fds.push(accept(listener), accept(listener));
+  busy(2000);
+  fds.push(await late);
 });
 
 test('a server that does not even accept: connect, after the timeout', async () => {

@@ -123,8 +123,7 @@ export class Connector {
     this.#watching = true;
     const events = new Events(MOST_EVENTS);
     while (this.#pending.size > 0) {
-      await this.#epoll.waitAsync(events, this.#timeout);
-      this.#take(events);
+      if ((await this.#epoll.waitAsync(events, this.#timeout)) > 0) this.#take(events);
     }
     this.#watching = false;
   }
