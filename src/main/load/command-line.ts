@@ -15,7 +15,7 @@ export interface LoadCommand {
 /** Its fd: /dev/stdin cannot be opened where it is a socket. */
 const STDIN = 0;
 
-const OPTIONS = {
+export const OPTIONS = {
   connections: { type: 'string', short: 'c' },
   threads: { type: 'string', short: 't' },
   duration: { type: 'string', short: 'd' },
