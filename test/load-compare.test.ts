@@ -163,13 +163,17 @@ test('a stall is seen in the latencies over time: JSON, text and page', async ()
   expect(Math.max(...merged.series.p99.map(Number))).toBe(Math.max(...result.series.p99.map(Number)));
 });
 
-test('after the time that was asked for no rate is shown: no cliff at the end', () => {
-  const series = seriesOf({
-    interval: 1000,
-    responses: [500, 500, 500, 2, 1],
-    bytes: [0, 0, 0, 0, 0],
-    errors: [0, 0, 0, 0, 1],
-  });
+test('after the time that was asked for no rate is shown, no cliff at the end; latencies are', () => {
+  const series = {
+    ...seriesOf({
+      interval: 1000,
+      responses: [500, 500, 500, 2, 1],
+      bytes: [0, 0, 0, 0, 0],
+      errors: [0, 0, 0, 0, 1],
+    }),
+    p50: [1, 1, 1, 500, 1000],
+    p99: [1, 1, 1, 500, 2000],
+  };
   const result = sample({
     settings: { ...measured().settings, duration: 3000 },
     series,
@@ -177,6 +181,7 @@ test('after the time that was asked for no rate is shown: no cliff at the end', 
   });
   expect(slotsOf(result, 100).map(({ isAfter }) => isAfter)).toEqual([false, false, false, true, true]);
   expect(reportText(result)).toMatch(/^Over time {3}███ {2}500 to 500 requests\/s$/m);
+  expect(reportText(result)).toMatch(/^ {12}▁▁▁▅█ {2}1 ms to 1 s p50\n {12}▁▁▁▃█ {2}1 ms to 2 s p99$/m);
   const wide =
     /<svg class="wide"[^>]*aria-label="Requests per second over time">.*?<\/svg>/s.exec(reportHtml(result))?.[0] ?? '';
   const line = /<path class="line" d="([^"]*)"/.exec(wide)?.[1] ?? '';
