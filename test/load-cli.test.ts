@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { cli, cliInShell, cliOnTerminal, cliWithFiles, hasTerminal, startCli } from './support/cli.ts';
-import { httpServer, OK, rawServer, unusedPort } from './support/load-server.ts';
+import { httpServer, NOBODY, OK, rawServer } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -100,7 +100,7 @@ test('a script that is not there, or that is none, is named, and nothing of this
 
 test('errors, or statuses that were not expected: code 1', async () => {
   const server = await httpServer(({ reply }) => reply(OK.replace('200', '404')));
-  const refused = await cli(['load', '-n', '5', `http://127.0.0.1:${await unusedPort()}`]);
+  const refused = await cli(['load', '-n', '5', NOBODY]);
   expect(refused).toMatchObject({ code: 1, stderr: '' });
   expect(refused.stdout).toContain('ECONNREFUSED');
   const missing = await cli(['load', '-n', '5', server.url]);

@@ -74,6 +74,12 @@ test('by command: side by side, with conditions for each later file', async () =
   expect(json.files).toEqual(files);
 });
 
+test('files of the same name are told apart by their folders', async () => {
+  const [[a = ''], [b = '']] = [saved(spread(1)), saved(spread(1))];
+  const { stdout } = await cli(['compare', a, b]);
+  expect(stdout).toContain(`${a}  ${b}`);
+});
+
 test('its page has all curves in one chart', async () => {
   const files = saved(spread(1), spread(2));
   const report = `${files[0]}.html`;
@@ -157,6 +163,7 @@ test('a stall is seen in the latencies over time: JSON, text and page', async ()
   const high = result.series.p99.filter(value => (value ?? 0) > 150).length;
   expect(high).toBeGreaterThan(0);
   expect(high).toBeLessThan(8);
+  expect(result.series.p99.slice(9, 16).some(value => (value ?? 0) > 150)).toBe(true);
   expect(reportText(result)).toMatch(/^ {12}.* p50\n {12}.* p99$/m);
   expect(reportHtml(result)).toContain('aria-label="Latency over time"');
   const merged = mergeResults([readResult(JSON.parse(JSON.stringify(result))), result]);

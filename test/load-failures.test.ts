@@ -10,7 +10,7 @@ import { accept, close, listen, localAddress } from 'epoll-pool/sys';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { Connector } from '../dist/main/load/connector.js';
 import { parseTarget } from '../dist/shared/load/target.js';
-import { httpServer, OK, rawServer, unusedPort } from './support/load-server.ts';
+import { httpServer, NOBODY, OK, rawServer } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -24,8 +24,7 @@ const LOOPS: ReadonlyArray<[string, Omit<LoadOptions, 'url'>]> = [
 ];
 
 test('nobody listens: connect, and the test ends at once', async () => {
-  const url = `http://127.0.0.1:${await unusedPort()}/`;
-  const result = await load({ url, connections: 5, duration: '30s' });
+  const result = await load({ url: NOBODY, connections: 5, duration: '30s' });
   expect(result.errors).toEqual({ ...NONE, connect: 5 });
   expect(result.errorDetails).toEqual({ 'connect ECONNREFUSED': 5 });
   expect(result).toMatchObject({ requests: 0, responses: 0, warnings: ['No connection could be opened.'] });

@@ -262,7 +262,7 @@ const chromium = (process.env.PATH ?? '')
   .flatMap(folder => ['chromium', 'google-chrome'].map(name => join(folder, name)))
   .find(existsSync);
 
-test.skipIf(chromium === undefined)('a browser shows it in light and in dark', { timeout: 120_000 }, () => {
+test.skipIf(chromium === undefined)('a browser shows it in light and in dark', { timeout: 240_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-report-'));
   try {
     const page = join(folder, 'page.html');
@@ -276,7 +276,7 @@ test.skipIf(chromium === undefined)('a browser shows it in light and in dark', {
           ...[`--user-data-dir=${join(folder, `profile${scheme}`)}`, '--window-size=400,300'],
           ...[`--blink-settings=preferredColorScheme=${scheme}`, `--screenshot=${shot}`, `file://${page}`],
         ],
-        { encoding: 'utf8', timeout: 50_000 },
+        { encoding: 'utf8', timeout: 100_000 },
       );
       expect(status, stderr).toBe(0);
       return firstPixel(readFileSync(shot));
@@ -290,7 +290,7 @@ test.skipIf(chromium === undefined)('a browser shows it in light and in dark', {
   }
 });
 
-test.skipIf(chromium === undefined)('nothing is wider than a telephone', { timeout: 120_000 }, () => {
+test.skipIf(chromium === undefined)('nothing is wider than a telephone', { timeout: 240_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-report-'));
   try {
     const names = ['first', 'a-rather-long-name-of-a-file', 'c', 'd'].map(name => ({ name, result: failing }));
@@ -313,7 +313,7 @@ test.skipIf(chromium === undefined)('nothing is wider than a telephone', { timeo
     const { stdout } = spawnSync(
       chromium ?? '',
       [...CHROMIUM, `--user-data-dir=${join(folder, 'profile')}`, '--dump-dom', `file://${file}`],
-      { encoding: 'utf8', timeout: 50_000 },
+      { encoding: 'utf8', timeout: 100_000 },
     );
     const [, found = ''] = /found (\S+) end/.exec(stdout) ?? [];
     expect(JSON.parse(Buffer.from(found, 'base64').toString())).toEqual([[], [], [], []]);

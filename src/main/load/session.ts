@@ -197,7 +197,10 @@ export class Session {
         this.#tell('warming up', now - this.#started);
       }
       if (this.#failure !== undefined) return;
-      if (this.#isStopped()) return this.#stop(now);
+      if (this.#isStopped()) {
+        await this.#heard();
+        return this.#stop(now);
+      }
       if (this.#plan.duration === Number.POSITIVE_INFINITY && this.#isDead(now)) {
         this.#stopped = 'unreachable';
         return this.#stop(now);
@@ -210,6 +213,13 @@ export class Session {
     const last = Math.max(this.#tally.last, B.isSpent(this.#board) ? this.#tally.lastError : 0);
     this.#ended = B.isSpent(this.#board) ? last : Math.max(end, last);
     this.#tally.sample(this.#ended - this.#started);
+  }
+
+  /** The errors that have ended the test: the threads have counted them all, and may still have to tell some. */
+  async #heard(): Promise<void> {
+    const until = clock() + CLOSE_MS;
+    const isMissing = () => B.isFaulty(this.#board) && this.#tally.errorCount < this.#plan.stopAfter;
+    while (isMissing() && clock() < until) await sleep(1);
   }
 
   /** At once: what is under way is not waited for. */
