@@ -148,6 +148,7 @@ test('the latencies of each interval are those that came in it, also when interv
   expect(series.percentiles(0.5, 30).every(value => Math.round(value ?? 0) === 1)).toBe(true);
   series.coarsen(10);
   expect(series.percentiles(0.99, 3).map(value => Math.round(value ?? 0))).toEqual([50, 2, 2]);
+  expect(series.percentiles(0.5, 3).map(value => Math.round(value ?? 0))).toEqual([1, 1, 1]);
 });
 
 test('a stall is seen in the latencies over time: JSON, text and page', async () => {
