@@ -66,6 +66,9 @@ test('by command: side by side, with conditions for each later file', async () =
   expect(failed.code).toBe(1);
   expect(failed.stdout).toMatch(/^Required +ok +p99<1\.1x +b\.json +×1\.05\n +FAILED +p99<1\.1x +c\.json +×1\.50$/m);
   expect(await cli(['compare', '--fail', 'p99<1.1x', ...files.slice(0, 2)])).toMatchObject({ code: 0 });
+  expect(await cli(['compare', '--fail', 'p99<1.1x', ...files])).toMatchObject({ code: 1 });
+  const nowhere = await cli(['compare', '--report', '/nowhere/x.html', ...files]);
+  expect(nowhere).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('--report') });
   const json = JSON.parse((await cli(['compare', '--json', '--require', 'errors<=1x', ...files])).stdout);
   expect(json.verdicts).toEqual([
     { file: 'b.json', condition: 'errors<=1x', ok: true, value: 1 },
@@ -222,18 +225,19 @@ test('HdrHistogram’s percentile text: rising, whole, with the figures that it 
 test('CSV: a row for each interval', () => {
   const series = {
     interval: 1000,
-    responses: [500, 100, 0],
-    bytes: [9, 8, 7],
-    errors: [0, 1, 2],
-    p50: [1, 2, null],
-    p99: [3, 4.5, null],
+    responses: [500, 100, 50, 20],
+    bytes: [9, 8, 7, 6],
+    errors: [0, 1, 2, 3],
+    p50: [1, 2, null, 4],
+    p99: [3, 4.5, null, 8],
   };
-  const result = sample({ series, hosts: measured().hosts.map(host => ({ ...host, duration: 2500 })) });
+  const result = sample({ series, hosts: measured().hosts.map(host => ({ ...host, duration: 3250 })) });
   expect(intervalsCsv(result).split('\n')).toEqual([
     'start_ms,end_ms,responses,responses_per_second,bytes,errors,p50_ms,p99_ms',
     '0,1000,500,500,9,0,1,3',
     '1000,2000,100,100,8,1,2,4.5',
-    '2000,2500,0,0,7,2,,',
+    '2000,3000,50,50,7,2,,',
+    '3000,3250,20,80,6,3,4,8',
     '',
   ]);
 });

@@ -157,6 +157,9 @@ test('check(): status, headers, body; refused, nothing and a throw are errors', 
   expect(expected.errors.check).toBe(3);
   expect(expected.errors.status).toBeGreaterThanOrEqual(47);
   expect(expected.errorCount).toBeLessThanOrEqual(53);
+  const refusing = file('export const check = () => false;');
+  const once = await load({ url: server.url, script: refusing, connections: 3, requests: 20, expect: 500 });
+  expect(once.errors).toEqual({ ...NONE, check: 20 });
 });
 
 test('check() sees whole bodies, however they come', async () => {
