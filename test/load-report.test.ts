@@ -207,6 +207,11 @@ test('nothing in a result becomes part of the page', () => {
   expect(html).not.toContain('<script');
   expect(html).not.toContain('&amp;');
   expect(html.match(/&#62;&#60;script/g)?.length).toBeGreaterThanOrEqual(8);
+  const named = [evil, `${evil}2`].map(name => ({ name, result: failing }));
+  const verdicts = judgeRatios(named, [parseCondition('p99<1.1x', true)]);
+  const compared = compareHtml(named, compareResults(named.map(({ result }) => result)), verdicts);
+  expect(compared).not.toContain('<script');
+  expect(compared).not.toContain('&amp;');
 });
 
 test('hours of measurements make no endless page', () => {

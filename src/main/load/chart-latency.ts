@@ -6,6 +6,7 @@ import type { LoadResult } from './result.js';
 import {
   axes,
   bottomOf,
+  escaped,
   FRAMES,
   type Frame,
   leftOf,
@@ -104,7 +105,7 @@ function drawn(all: readonly Curve[], frame: Frame): string {
           ? ''
           : `<text class="mark" x="${cx + 4}" y="${cy - 11}" text-anchor="${anchor}">${time(ms)}</text>`;
       const title = `${of === '' ? '' : `${of}, `}${name(share)}: ${time(ms)}`;
-      return `<g class="${curve.replace(/^line/, 'point').replace(' dashed', '')}"><circle cx="${cx}" cy="${cy}" r="4"/>${label}<title>${title}</title></g>`;
+      return `<g class="${curve.replace(/^line/, 'point').replace(' dashed', '')}"><circle cx="${cx}" cy="${cy}" r="4"/>${label}<title>${escaped(title)}</title></g>`;
     }),
   );
   const frameOf = axes(
