@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { cli, cliInShell, cliOnTerminal, cliWithFiles, hasTerminal, startCli } from './support/cli.ts';
-import { httpServer, OK, rawServer, unusedPort } from './support/load-server.ts';
+import { httpServer, NOBODY, OK, rawServer } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 120_000 });
 
@@ -65,9 +65,42 @@ test('no answer at all: code 1, a warning, and no latencies of 0', async () => {
   }
 });
 
+test('a body from stdin or from a pipe is there, though it can be read only once', async () => {
+  const bodies: string[] = [];
+  const server = await rawServer(socket => {
+    let text = '';
+    socket.on('data', data => {
+      text += data;
+      if (!text.endsWith('6 bytes')) return;
+      bodies.push(text.slice(text.indexOf('\r\n\r\n') + 4));
+      socket.write(OK);
+    });
+  });
+  const args = (...more: string[]) => ['load', '-n', '1', ...more, `http://127.0.0.1:${server.port}/`];
+  for (const script of ['printf "6 bytes" | "$@"', 'printf "6 bytes" > f; exec "$@" < f; rm f']) {
+    expect(await cliInShell(`cd ${folder()}; ${script}`, args('-b', '@-'))).toMatchObject({ code: 0, stderr: '' });
+  }
+  const fifo = join(folder(), 'fifo');
+  const script = `mkfifo ${fifo}; printf "6 bytes" > ${fifo} & "$@"`;
+  expect(await cliInShell(script, args('--body-file', fifo))).toMatchObject({ code: 0, stderr: '' });
+  expect(bodies).toEqual(['6 bytes', '6 bytes', '6 bytes']);
+});
+
+test('a script that is not there, or that is none, is named, and nothing of this package is', async () => {
+  const [dir, server] = [folder(), await httpServer()];
+  const missing = await cli(['load', '-n', '1', '--script', join(dir, 'none.mjs'), server.url]);
+  expect(missing).toMatchObject({ code: 2, stdout: '' });
+  expect(missing.stderr).toMatch(/^epoll-pool load: Cannot find module '[^']*none\.mjs'\n/);
+  const broken = join(dir, 'broken.mjs');
+  writeFileSync(broken, 'export function request( {');
+  const result = await cli(['load', '-n', '1', '--script', broken, server.url]);
+  expect(result).toMatchObject({ code: 1, stdout: '' });
+  expect(result.stderr).toContain(`epoll-pool load: ${broken}: `);
+});
+
 test('errors, or statuses that were not expected: code 1', async () => {
   const server = await httpServer(({ reply }) => reply(OK.replace('200', '404')));
-  const refused = await cli(['load', '-n', '5', `http://127.0.0.1:${await unusedPort()}`]);
+  const refused = await cli(['load', '-n', '5', NOBODY]);
   expect(refused).toMatchObject({ code: 1, stderr: '' });
   expect(refused.stdout).toContain('ECONNREFUSED');
   const missing = await cli(['load', '-n', '5', server.url]);

@@ -8,7 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LoadResult, load, mergeResults, readResult, reportHtml, reportText } from 'epoll-pool/load';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { curvesOf } from '../dist/main/load/chart-latency.js';
 import { compareResults } from '../dist/main/load/compare.js';
+import { compareHtml } from '../dist/main/load/compare-html.js';
 import { intervalsCsv } from '../dist/main/load/intervals-csv.js';
 import { LatencySeries } from '../dist/main/load/latency-series.js';
 import { percentileText } from '../dist/main/load/percentile-text.js';
@@ -64,12 +66,21 @@ test('by command: side by side, with conditions for each later file', async () =
   expect(failed.code).toBe(1);
   expect(failed.stdout).toMatch(/^Required +ok +p99<1\.1x +b\.json +×1\.05\n +FAILED +p99<1\.1x +c\.json +×1\.50$/m);
   expect(await cli(['compare', '--fail', 'p99<1.1x', ...files.slice(0, 2)])).toMatchObject({ code: 0 });
+  expect(await cli(['compare', '--fail', 'p99<1.1x', ...files])).toMatchObject({ code: 1 });
+  const nowhere = await cli(['compare', '--report', '/nowhere/x.html', ...files]);
+  expect(nowhere).toMatchObject({ code: 2, stdout: '', stderr: expect.stringContaining('--report') });
   const json = JSON.parse((await cli(['compare', '--json', '--require', 'errors<=1x', ...files])).stdout);
   expect(json.verdicts).toEqual([
     { file: 'b.json', condition: 'errors<=1x', ok: true, value: 1 },
     { file: 'c.json', condition: 'errors<=1x', ok: true, value: 1 },
   ]);
   expect(json.files).toEqual(files);
+});
+
+test('files of the same name are told apart by their folders', async () => {
+  const [[a = ''], [b = '']] = [saved(spread(1)), saved(spread(1))];
+  const { stdout } = await cli(['compare', a, b]);
+  expect(stdout).toContain(`${a}  ${b}`);
 });
 
 test('its page has all curves in one chart', async () => {
@@ -82,6 +93,9 @@ test('its page has all curves in one chart', async () => {
   const wide = html.slice(html.indexOf('<svg class="wide"'), html.indexOf('<svg class="narrow"'));
   expect(wide.match(/<path class="line[^"]*" d="M[^"]{100,}"/g)).toHaveLength(2);
   expect(wide).toContain('b.json, p99: 1.98 s');
+  expect(html).toMatch(
+    /<p class="legend">.*<path class="line"[^>]*><\/svg>a\.json<.*"line curve1"[^>]*><\/svg>b\.json</,
+  );
 });
 
 test.each([
@@ -94,6 +108,24 @@ test.each([
   const { code, stdout, stderr } = await cli(args);
   expect({ code, stdout }).toEqual({ code: 2, stdout: '' });
   expect(stderr).toContain(word);
+});
+
+test('a curve without answers is in neither chart nor legend; the sixth has the first one’s colour, dashed', () => {
+  const names = ['a', 'none', 'c', 'd', 'e', 'f'];
+  const results = names.map(name => ({
+    name,
+    result: name === 'none' ? sample({ histogram: new Histogram().toJSON() }) : spread(1),
+  }));
+  expect(curvesOf(results)).toEqual([
+    ['line', 'a'],
+    ['line curve2', 'c'],
+    ['line curve3', 'd'],
+    ['line curve4', 'e'],
+    ['line dashed', 'f'],
+  ]);
+  const html = compareHtml(results, compareResults(results.map(({ result }) => result)), []);
+  for (const [of] of curvesOf(results)) expect(html.split(`<path class="${of}" d="M`)).toHaveLength(4);
+  expect(html).not.toContain('class="line curve1"');
 });
 
 test('compare --help', async () => {
@@ -119,6 +151,7 @@ test('the latencies of each interval are those that came in it, also when interv
   expect(series.percentiles(0.5, 30).every(value => Math.round(value ?? 0) === 1)).toBe(true);
   series.coarsen(10);
   expect(series.percentiles(0.99, 3).map(value => Math.round(value ?? 0))).toEqual([50, 2, 2]);
+  expect(series.percentiles(0.5, 3).map(value => Math.round(value ?? 0))).toEqual([1, 1, 1]);
 });
 
 test('a stall is seen in the latencies over time: JSON, text and page', async () => {
@@ -134,19 +167,24 @@ test('a stall is seen in the latencies over time: JSON, text and page', async ()
   const high = result.series.p99.filter(value => (value ?? 0) > 150).length;
   expect(high).toBeGreaterThan(0);
   expect(high).toBeLessThan(8);
+  expect(result.series.p99.slice(9, 16).some(value => (value ?? 0) > 150)).toBe(true);
   expect(reportText(result)).toMatch(/^ {12}.* p50\n {12}.* p99$/m);
   expect(reportHtml(result)).toContain('aria-label="Latency over time"');
   const merged = mergeResults([readResult(JSON.parse(JSON.stringify(result))), result]);
   expect(Math.max(...merged.series.p99.map(Number))).toBe(Math.max(...result.series.p99.map(Number)));
 });
 
-test('after the time that was asked for no rate is shown: no cliff at the end', () => {
-  const series = seriesOf({
-    interval: 1000,
-    responses: [500, 500, 500, 2, 1],
-    bytes: [0, 0, 0, 0, 0],
-    errors: [0, 0, 0, 0, 1],
-  });
+test('after the time that was asked for no rate is shown, no cliff at the end; latencies are', () => {
+  const series = {
+    ...seriesOf({
+      interval: 1000,
+      responses: [500, 500, 500, 2, 1],
+      bytes: [0, 0, 0, 0, 0],
+      errors: [0, 0, 0, 0, 1],
+    }),
+    p50: [1, 1, 1, 500, 1000],
+    p99: [1, 1, 1, 500, 2000],
+  };
   const result = sample({
     settings: { ...measured().settings, duration: 3000 },
     series,
@@ -154,6 +192,7 @@ test('after the time that was asked for no rate is shown: no cliff at the end', 
   });
   expect(slotsOf(result, 100).map(({ isAfter }) => isAfter)).toEqual([false, false, false, true, true]);
   expect(reportText(result)).toMatch(/^Over time {3}███ {2}500 to 500 requests\/s$/m);
+  expect(reportText(result)).toMatch(/^ {12}▁▁▁▅█ {2}1 ms to 1 s p50\n {12}▁▁▁▃█ {2}1 ms to 2 s p99$/m);
   const wide =
     /<svg class="wide"[^>]*aria-label="Requests per second over time">.*?<\/svg>/s.exec(reportHtml(result))?.[0] ?? '';
   const line = /<path class="line" d="([^"]*)"/.exec(wide)?.[1] ?? '';
@@ -186,18 +225,19 @@ test('HdrHistogram’s percentile text: rising, whole, with the figures that it 
 test('CSV: a row for each interval', () => {
   const series = {
     interval: 1000,
-    responses: [500, 100, 0],
-    bytes: [9, 8, 7],
-    errors: [0, 1, 2],
-    p50: [1, 2, null],
-    p99: [3, 4.5, null],
+    responses: [500, 100, 50, 20],
+    bytes: [9, 8, 7, 6],
+    errors: [0, 1, 2, 3],
+    p50: [1, 2, null, 4],
+    p99: [3, 4.5, null, 8],
   };
-  const result = sample({ series, hosts: measured().hosts.map(host => ({ ...host, duration: 2500 })) });
+  const result = sample({ series, hosts: measured().hosts.map(host => ({ ...host, duration: 3250 })) });
   expect(intervalsCsv(result).split('\n')).toEqual([
     'start_ms,end_ms,responses,responses_per_second,bytes,errors,p50_ms,p99_ms',
     '0,1000,500,500,9,0,1,3',
     '1000,2000,100,100,8,1,2,4.5',
-    '2000,2500,0,0,7,2,,',
+    '2000,3000,50,50,7,2,,',
+    '3000,3250,20,80,6,3,4,8',
     '',
   ]);
 });

@@ -20,6 +20,19 @@ const LOOPS: ReadonlyArray<[string, Omit<LoadOptions, 'url'>]> = [
   ['pipelining', { threads: 2, connections: 4, requests: 200, pipelining: 3 }],
 ];
 
+test.each([
+  ['408 alone', 'HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n\r\n'],
+  ['Connection: close alone', CLOSING.replace('200', '503')],
+])('a farewell on an idle connection by %s', async (_how, farewell) => {
+  const server = await httpServer(({ socket, reply }) => {
+    reply(OK);
+    setTimeout(() => socket.end(farewell), 30);
+  });
+  const result = await load({ url: server.url, connections: 2, rate: 10, requests: 6 });
+  expect(result).toMatchObject({ requests: 6, responses: 6, errors: NONE, statuses: { 200: 6 } });
+  expect(server.connections).toBeGreaterThan(3);
+});
+
 test.each(['whole', 'in two parts'])('a farewell on an idle connection, %s, is a close and no error', async how => {
   let farewells = 0;
   const server = await httpServer(({ socket, reply }) => {

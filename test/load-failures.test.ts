@@ -6,8 +6,11 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type LoadOptions, load } from 'epoll-pool/load';
+import { accept, close, listen, localAddress } from 'epoll-pool/sys';
 import { expect, onTestFinished, test, vi } from 'vitest';
-import { httpServer, OK, rawServer, unusedPort } from './support/load-server.ts';
+import { Connector } from '../dist/main/load/connector.js';
+import { parseTarget } from '../dist/shared/load/target.js';
+import { httpServer, NOBODY, OK, rawServer } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -21,8 +24,7 @@ const LOOPS: ReadonlyArray<[string, Omit<LoadOptions, 'url'>]> = [
 ];
 
 test('nobody listens: connect, and the test ends at once', async () => {
-  const url = `http://127.0.0.1:${await unusedPort()}/`;
-  const result = await load({ url, connections: 5, duration: '30s' });
+  const result = await load({ url: NOBODY, connections: 5, duration: '30s' });
   expect(result.errors).toEqual({ ...NONE, connect: 5 });
   expect(result.errorDetails).toEqual({ 'connect ECONNREFUSED': 5 });
   expect(result).toMatchObject({ requests: 0, responses: 0, warnings: ['No connection could be opened.'] });
@@ -33,6 +35,29 @@ test('a host that does not exist', async () => {
   const result = await load({ url: 'http://does-not-exist.invalid/', connections: 3, requests: 10, timeout: '2s' });
   expect(result.errors.connect).toBeGreaterThan(0);
   expect(Object.keys(result.errorDetails)[0]).toMatch(/^connect (ENOTFOUND|EAI_AGAIN|ETIMEDOUT)$/);
+});
+
+test('a main thread that was busy for longer than the timeout takes no connection for one that failed', async () => {
+  const listener = listen({ host: '127.0.0.1', backlog: 1 });
+  const { port } = localAddress(listener);
+  const connector = new Connector(parseTarget(`http://127.0.0.1:${port}/`), 1500, 128, () => {});
+  const fds = [listener];
+  onTestFinished(() => {
+    connector.close();
+    for (const fd of fds) close(fd);
+  });
+  const busy = (ms: number) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, ms);
+  // The first goes by name, the others to the address that it has found.
+  const first = connector.open();
+  await new Promise(process.nextTick);
+  busy(1700);
+  fds.push(await first, await connector.open());
+  // Now the queue is full, and the kernel tries again after a second: by then there is room.
+  const late = connector.open();
+  await new Promise(process.nextTick);
+  fds.push(accept(listener), accept(listener));
+  busy(2000);
+  fds.push(await late);
 });
 
 test('a server that does not even accept: connect, after the timeout', async () => {

@@ -73,6 +73,67 @@ test('a result survives JSON', () => {
   expect(readResult(JSON.parse(JSON.stringify(result)))).toEqual(result);
 });
 
+/** Nothing in it is as it is when nothing was asked for. */
+const unusual = sample({
+  settings: {
+    ...sample().settings,
+    ...{ duration: null, requests: 6000, rate: 500, stages: [{ to: 500, over: 1000 }], pipelining: 4, timeout: 700 },
+    ...{ warmup: 2500, timeoutsCount: true, urls: 17, script: 's.mjs', protocol: 'p.mjs', headers: ['A', 'B'] },
+    ...{ body: 1234, expect: '200-299', stopAfter: 77, insecure: true, resume: true },
+  },
+  interrupted: true,
+  stopped: 'errors',
+  retried: 7,
+  errors: { connect: 1, reset: 2, timeout: 3, protocol: 4, status: 5, check: 6 },
+  conditions: ['p99<50ms'],
+  tls: { resumed: 3, histogram: sample().histogram },
+});
+
+test('so does every field that is not as usual; files from before there were some are read as well', () => {
+  expect(readResult(JSON.parse(JSON.stringify(unusual)))).toEqual(unusual);
+  const old = JSON.parse(JSON.stringify(sample()));
+  for (const name of ['retried', 'stopped', 'tls', 'verdicts']) delete old[name];
+  for (const name of ['stages', 'timeoutsCount', 'urls', 'script', 'protocol', 'headers', 'body', 'expect'])
+    delete old.settings[name];
+  for (const name of ['stopAfter', 'insecure', 'resume']) delete old.settings[name];
+  delete old.errors.check;
+  delete old.threads[0].cpu;
+  delete old.hosts[0].cpuMain;
+  delete old.series.p50;
+  delete old.series.p99;
+  const read = readResult(old);
+  expect(read).toMatchObject({ retried: 0, stopped: null, tls: null, verdicts: [], settings: sample().settings });
+  expect(read.errors).toEqual(sample().errors);
+  expect(read.series.p50).toEqual(read.series.responses.map(() => null));
+});
+
+test('merged: settings that differ, retries, errors, TLS, and the highest latency of each interval', () => {
+  const { p50, p99 } = unusual.series;
+  const slower = { ...unusual.series, p50: p50.map(() => 7), p99: p99.map((_, i) => (i === 3 ? null : 9)) };
+  for (const both of [
+    [sample(), { ...unusual, series: slower }],
+    [{ ...unusual, series: slower }, sample()],
+  ]) {
+    const merged = mergeResults(both);
+    expect(merged).toMatchObject({ interrupted: true, stopped: 'errors', retried: 7, errorCount: 21 });
+    expect(merged.settings).toMatchObject({
+      ...{ connections: 128, duration: null, requests: null, rate: 0, stages: null, pipelining: 4, timeout: 5000 },
+      ...{ warmup: 2500, timeoutsCount: true, urls: 17, script: 's.mjs', protocol: 'p.mjs', headers: ['A', 'B'] },
+      ...{ body: 1234, expect: '200-299', stopAfter: 77, insecure: true, resume: true },
+    });
+    expect(merged.tls).toMatchObject({ resumed: 3, handshake: { count: 6000 } });
+    expect(merged.verdicts.map(({ condition }) => condition)).toEqual(['p99<50ms']);
+    expect(merged.series.p50).toEqual(p50.map(() => 7));
+    expect(merged.series.p99).toEqual(p99.map((value, i) => (i === 3 ? value : 9)));
+  }
+  expect(mergeResults([unusual, unusual])).toMatchObject({
+    retried: 14,
+    errors: { connect: 2, reset: 4, timeout: 6, protocol: 8, status: 10, check: 12 },
+    settings: { rate: 1000, stages: [{ to: 1000, over: 1000 }], requests: 12_000 },
+    tls: { resumed: 6, handshake: { count: 12_000 } },
+  });
+});
+
 test('what follows is computed anew, not believed', () => {
   const result = readResult({ ...sample(), requestsPerSecond: 1e9, latency: {}, errorCount: -1, duration: 1 });
   expect(result).toEqual(sample());
@@ -91,6 +152,8 @@ const wrong: Array<[name: string, json: unknown, code: string]> = [
   ['result.statuses["200"]', { ...sample(), statuses: { 200: 1.5 } }, 'ERR_OUT_OF_RANGE'],
   ['result.settings.connections', { ...sample(), settings: {} }, 'ERR_INVALID_ARG_TYPE'],
   ['result.series', { ...sample(), series: { ...sample().series, bytes: [] } }, 'ERR_OUT_OF_RANGE'],
+  ['result.series', { ...sample(), series: { ...sample().series, p50: [] } }, 'ERR_OUT_OF_RANGE'],
+  ['result.series', { ...sample(), series: { ...sample().series, p99: [] } }, 'ERR_OUT_OF_RANGE'],
   ['result.series.interval', { ...sample(), series: { ...sample().series, interval: 0 } }, 'ERR_OUT_OF_RANGE'],
   ['result.threads[0]', { ...sample(), threads: [7] }, 'ERR_INVALID_ARG_TYPE'],
   ['result.hosts', { ...sample(), hosts: [] }, 'ERR_OUT_OF_RANGE'],

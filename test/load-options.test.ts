@@ -1,5 +1,5 @@
 /** The options of a load test: defaults, what is refused and how, and the same by name on the command line. */
-import { rmSync, writeFileSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -32,7 +32,7 @@ test('the defaults', () => {
     tls: undefined,
     resume: false,
     stages: undefined,
-    isExpected: false,
+    expect: null,
     list: [],
   });
   expect(Buffer.from(request).toString()).toBe('GET /x HTTP/1.1\r\nHost: 127.0.0.1:8080\r\n\r\n');
@@ -244,7 +244,7 @@ test('the command line has every option by the same name', () => {
       '--expect',
       '2xx',
     ],
-    ...['--protocol', 'p.js', '--body-file', 'f', '--json', '--report', 'r.html', '--hdr', 'h', '--csv', 'c'],
+    ...['--protocol', 'p.js', '--json', '--report', 'r.html', '--hdr', 'h', '--csv', 'c'],
     ...['--require', 'p99<1s', '--fail', 'rate>1', '--stop-after', '1k', '--timeouts-count', '--script', 's.js'],
     ...['-k', '--servername', 'n', '--resume', url],
   ]);
@@ -260,7 +260,6 @@ test('the command line has every option by the same name', () => {
       pipelining: 4,
       headers: { A: ['b', 'c'], D: [''] },
       body: 'x',
-      bodyFile: 'f',
       timeout: '1s',
       warmup: '2s',
       expect: '2xx',
@@ -278,12 +277,12 @@ test('the command line has every option by the same name', () => {
 });
 
 test.each([
-  ['@body.txt', { bodyFile: 'body.txt' }],
-  ['@-', { bodyFile: '/dev/stdin' }],
-  ['@@name', { body: '@name' }],
-  ['a@b', { body: 'a@b' }],
-])('-b %s', (text, options) => {
-  expect(parseLoadCommand(['-b', text, url])?.options).toEqual({ url, ...options });
+  ['-b', '@package.json', readFileSync('package.json')],
+  ['--body-file', 'package.json', readFileSync('package.json')],
+  ['-b', '@@name', '@name'],
+  ['-b', 'a@b', 'a@b'],
+])('%s %s', (name, text, body) => {
+  expect(parseLoadCommand([name, text, url])?.options).toEqual({ url, body });
 });
 
 test('https:// has port 443 and TLS, over a unix socket too', () => {

@@ -5,11 +5,14 @@ import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { inflateSync } from 'node:zlib';
 import { expect, test } from 'vitest';
+import { compareResults, judgeRatios } from '../dist/main/load/compare.js';
+import { compareHtml } from '../dist/main/load/compare-html.js';
+import { parseCondition } from '../dist/main/load/conditions.js';
 import { bytes, compact, number, percent, time, timeOrNone } from '../dist/main/load/format.js';
 import { mergeResults } from '../dist/main/load/merge.js';
 import { reportHtml } from '../dist/main/load/report-html.js';
 import { reportText } from '../dist/main/load/report-text.js';
-import { linearTicks, logTicks } from '../dist/main/load/svg.js';
+import { escaped, linearTicks, logTicks } from '../dist/main/load/svg.js';
 import { Histogram } from '../dist/shared/load/histogram.js';
 import { measured, sample, seriesOf } from './load-sample.ts';
 
@@ -157,13 +160,33 @@ test('the page has the figures', () => {
   expect(html).toContain('2 s to 3 s: 500 requests/s, 3 errors');
   expect(html).toContain('2 s to 3 s: 425 kB/s');
   expect(html).toContain(
-    `<td class="n">${timeOrNone(failing.latency.p75)}</td><td class="n">${timeOrNone(failing.latency.p90)}</td>`,
+    `data-name="p75">${timeOrNone(failing.latency.p75)}</td><td class="n" data-name="p90">${timeOrNone(failing.latency.p90)}</td>`,
   );
   // Two intervals with errors, marked in two charts over time, each drawn for wide and narrow screens.
   expect(html.match(/class="error"/g)).toHaveLength(8);
   expect(html).toContain(`p99: ${timeOrNone(failing.latency.p99)}</title>`);
   expect(html).toContain(`max: ${timeOrNone(failing.latency.max)}</title>`);
   expect(reportHtml(sample())).toContain('<p class="none">none</p>');
+});
+
+test('the page has all settings', () => {
+  const settings = {
+    ...measured().settings,
+    ...{ requests: 5000, pipelining: 4, timeout: 700, warmup: 2500, timeoutsCount: true, urls: 17, script: 's.mjs' },
+    ...{ protocol: 'p.mjs', headers: ['X-Trace', 'Authorization'], body: 1234, expect: '200-299', stopAfter: 77 },
+    ...{ insecure: true, resume: true },
+  };
+  const tls = { resumed: 3, histogram: measured().histogram };
+  const html = reportHtml(sample({ settings, tls, conditions: ['p99<50ms'] }));
+  const section = html.slice(html.indexOf('<h2>Settings</h2>'));
+  const shown = ['http://127.0.0.1:8080/', 'GET', '64', '12 s', '5,000', 'closed loop', '>4<', '700 ms', '2.5 s', '17'];
+  const more = ['s.mjs', 'p.mjs', 'X-Trace, Authorization', '1,234 bytes', '200-299', '77 errors', 'p99&#60;50ms'];
+  for (const text of [...shown, ...more, 'not verified', 'resumed']) expect(section).toContain(text);
+});
+
+test('a machine that was asked for too much has not used more processors than there are', () => {
+  const text = reportText(sample({ hosts: [{ ...hostOf(), cpuUser: 40_000, cpuSystem: 9000 }] }));
+  expect(text).toMatch(/^alpha +100\.0% {2}of 2 processors/m);
 });
 
 test('nothing in a result becomes part of the page', () => {
@@ -184,6 +207,11 @@ test('nothing in a result becomes part of the page', () => {
   expect(html).not.toContain('<script');
   expect(html).not.toContain('&amp;');
   expect(html.match(/&#62;&#60;script/g)?.length).toBeGreaterThanOrEqual(8);
+  const named = [evil, `${evil}2`].map(name => ({ name, result: failing }));
+  const verdicts = judgeRatios(named, [parseCondition('p99<1.1x', true)]);
+  const compared = compareHtml(named, compareResults(named.map(({ result }) => result)), verdicts);
+  expect(compared).not.toContain('<script');
+  expect(compared).not.toContain('&amp;');
 });
 
 test('hours of measurements make no endless page', () => {
@@ -229,12 +257,17 @@ test('ticks are round and reach far enough', () => {
   expect(logTicks(0.3, 4000)).toEqual([1, 10, 100, 1000]);
 });
 
+const HANDSHAKE = { count: 64, p50: 1.5, p99: 12.34, max: 1234.5 };
+const CHROMIUM = [
+  ...['--headless', '--no-sandbox', '--disable-gpu'],
+  ...['--disable-background-networking', '--disable-dev-shm-usage'],
+];
 const chromium = (process.env.PATH ?? '')
   .split(delimiter)
   .flatMap(folder => ['chromium', 'google-chrome'].map(name => join(folder, name)))
   .find(existsSync);
 
-test.skipIf(chromium === undefined)('a browser shows it in light and in dark', { timeout: 120_000 }, () => {
+test.skipIf(chromium === undefined)('a browser shows it in light and in dark', { timeout: 240_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-report-'));
   try {
     const page = join(folder, 'page.html');
@@ -244,17 +277,11 @@ test.skipIf(chromium === undefined)('a browser shows it in light and in dark', {
       const { status, stderr } = spawnSync(
         chromium ?? '',
         [
-          ...[
-            '--headless',
-            '--no-sandbox',
-            '--disable-gpu',
-            '--disable-background-networking',
-            '--disable-dev-shm-usage',
-          ],
+          ...CHROMIUM,
           ...[`--user-data-dir=${join(folder, `profile${scheme}`)}`, '--window-size=400,300'],
           ...[`--blink-settings=preferredColorScheme=${scheme}`, `--screenshot=${shot}`, `file://${page}`],
         ],
-        { encoding: 'utf8', timeout: 50_000 },
+        { encoding: 'utf8', timeout: 100_000 },
       );
       expect(status, stderr).toBe(0);
       return firstPixel(readFileSync(shot));
@@ -263,6 +290,38 @@ test.skipIf(chromium === undefined)('a browser shows it in light and in dark', {
       [0xf6, 0xf6, 0xf4],
       [0x12, 0x13, 0x16],
     ]);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+test.skipIf(chromium === undefined)('nothing is wider than a telephone', { timeout: 240_000 }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'epoll-pool-report-'));
+  try {
+    const names = ['first', 'a-rather-long-name-of-a-file', 'c', 'd'].map(name => ({ name, result: failing }));
+    const results = names.map(({ result }) => result);
+    const verdicts = judgeRatios(names, [parseCondition('p99<1.1x', true)]);
+    const pages = [
+      reportHtml({ ...failing, tls: { resumed: 0, histogram: failing.histogram, handshake: HANDSHAKE } }),
+      reportHtml(merged),
+      compareHtml(names.slice(0, 2), compareResults(results.slice(0, 2)), verdicts.slice(0, 1)),
+      compareHtml(names, compareResults(results), verdicts),
+    ];
+    // Chromium's own window is not made so narrow.
+    const frames = pages.map(html => `<iframe style="width:400px;height:900px" srcdoc="${escaped(html)}"></iframe>`);
+    const wide = `const wide = [...document.querySelectorAll('iframe')].map(({ contentDocument: it }) =>
+      [...it.querySelectorAll('html, section, td, th, dd, h1')].filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 0)
+        .map(e => e.outerHTML.slice(0, 80)));
+      document.body.textContent = 'found ' + btoa(JSON.stringify(wide)) + ' end';`;
+    const file = join(folder, 'all.html');
+    writeFileSync(file, `<!doctype html><meta charset="utf-8"><body onload="${escaped(wide)}">${frames.join('')}`);
+    const { stdout } = spawnSync(
+      chromium ?? '',
+      [...CHROMIUM, `--user-data-dir=${join(folder, 'profile')}`, '--dump-dom', `file://${file}`],
+      { encoding: 'utf8', timeout: 100_000 },
+    );
+    const [, found = ''] = /found (\S+) end/.exec(stdout) ?? [];
+    expect(JSON.parse(Buffer.from(found, 'base64').toString())).toEqual([[], [], [], []]);
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

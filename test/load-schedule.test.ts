@@ -139,12 +139,12 @@ function tallyFor(threads: number) {
     stages: undefined,
     warmup: 0,
   });
-  const { counts } = countsOf(board, joinBoard(board));
-  return { tally: new Tally(board, false), counts };
+  const { counts, histogram } = countsOf(board, joinBoard(board));
+  return { tally: new Tally(board, false), counts, histogram };
 }
 
 test('a sample that is late is spread over the intervals that it covers; nothing is lost when the series is drawn together', () => {
-  const { tally, counts } = tallyFor(1);
+  const { tally, counts, histogram } = tallyFor(1);
   counts[RESPONSES] = 100;
   counts[BYTES_RECEIVED] = 1001;
   tally.sample(400);
@@ -157,14 +157,18 @@ test('a sample that is late is spread over the intervals that it covers; nothing
     p99: [null, null, null, null],
   });
   counts[RESPONSES] = 200;
+  histogram.record(2000);
   tally.fail('reset', 'reset ECONNRESET', 1, 1, 0);
   tally.sample(500);
   expect(tally.series.responses).toEqual([25, 25, 25, 25, 100]);
   expect(tally.series.errors).toEqual([0, 0, 0, 0, 1]);
   counts[RESPONSES] = 1200;
   tally.sample(70_000);
-  const { interval, responses } = tally.series;
+  const { interval, responses, p50, p99 } = tally.series;
   expect(interval).toBe(1000);
+  for (const percentiles of [p50, p99]) {
+    expect(percentiles).toEqual([expect.closeTo(2, 1), ...Array.from({ length: 69 }, () => null)]);
+  }
   expect(responses).toHaveLength(70);
   expect(responses.reduce((sum, n) => sum + n, 0)).toBe(1200);
   counts[ANSWERED] = 5;

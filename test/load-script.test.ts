@@ -8,8 +8,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type LoadOptions, load } from 'epoll-pool/load';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { answerOf } from '../dist/shared/load/http-answer.js';
 import { cli, startCli } from './support/cli.ts';
-import { httpServer, OK } from './support/load-server.ts';
+import { httpServer, OK, rawServer } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -156,6 +157,9 @@ test('check(): status, headers, body; refused, nothing and a throw are errors', 
   expect(expected.errors.check).toBe(3);
   expect(expected.errors.status).toBeGreaterThanOrEqual(47);
   expect(expected.errorCount).toBeLessThanOrEqual(53);
+  const refusing = file('export const check = () => false;');
+  const once = await load({ url: server.url, script: refusing, connections: 3, requests: 20, expect: 500 });
+  expect(once.errors).toEqual({ ...NONE, check: 20 });
 });
 
 test('check() sees whole bodies, however they come', async () => {
@@ -184,6 +188,98 @@ test('check() sees whole bodies, however they come', async () => {
     });
     expect(result).toMatchObject({ responses: 60, errors: NONE });
   }
+});
+
+test('an answer taken apart: interim ones before it, folded lines, LF alone, names of any kind', () => {
+  const bytes = (text: string) => Buffer.from(text, 'latin1');
+  const folded = answerOf(200, bytes('HTTP/1.1 200 OK\nA: b\n  c\nX-Two: 1\nx-tWO: 2\n__proto__: x\nnone\n\nbody'));
+  expect({ ...folded.headers }).toEqual({ a: 'b c', 'x-two': '1, 2', ['__proto__']: 'x' });
+  expect(Buffer.from(folded.body).toString()).toBe('body');
+  const interim = 'HTTP/1.1 103 Early\r\nLink: x\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n';
+  const late = answerOf(201, bytes(`${interim}HTTP/1.0 201 Created\r\nB: c\r\n\r\n`));
+  expect({ status: late.status, headers: { ...late.headers }, length: late.body.length }).toEqual({
+    status: 201,
+    headers: { b: 'c' },
+    length: 0,
+  });
+  const head = 'HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip, Chunked\r\n\r\n';
+  const chunked = answerOf(200, bytes(`${head}3\r\nabc\r\nA;x=y\n0123456789\n0\r\nTrailer: x\r\n\r\n`));
+  expect(Buffer.from(chunked.body).toString()).toBe('abc0123456789');
+});
+
+test('what check() is given it may keep', async () => {
+  const server = await httpServer(({ index, reply }) => {
+    const text = `answer ${index}`;
+    reply(`HTTP/1.1 200 OK\r\nContent-Length: ${text.length}\r\n\r\n${text}`);
+  });
+  const script = file(`const kept = [];
+  export function check({ body }) {
+    kept.push({ body, text: Buffer.from(body).toString() });
+    return kept.every(({ body, text }) => Buffer.from(body).toString() === text);
+  }`);
+  expect(await load({ url: server.url, script, threads: 1, connections: 2, requests: 50 })).toMatchObject({
+    responses: 50,
+    errors: NONE,
+  });
+});
+
+test('of what check() throws the first is told; an answer that is too long is not checked', async () => {
+  const { server } = await keeping();
+  const script = file('let n = 0; export function check() { throw new Error("number " + ++n); }');
+  const result = await load({ url: server.url, script, threads: 1, connections: 1, requests: 5 });
+  expect(result).toMatchObject({ errors: { ...NONE, check: 5 }, warnings: ['check() of the script threw: number 1'] });
+  const long = 'x'.repeat(17_000_000);
+  const large = await httpServer(({ reply }) =>
+    reply(`HTTP/1.1 200 OK\r\nContent-Length: ${long.length}\r\n\r\n${long}`),
+  );
+  const fine = file('export const check = () => true;');
+  const checked = await load({ url: large.url, script: fine, connections: 1, requests: 2 });
+  expect(checked).toMatchObject({ responses: 2, errors: { ...NONE, check: 2 }, errorDetails: { 'check threw': 2 } });
+  expect(checked.warnings).toContain('check() of the script threw: an answer of more than 16777216 bytes was not kept');
+});
+
+test('a request that is sent again is the same bytes; request() is not asked again', async () => {
+  const lines: string[] = [];
+  const server = await httpServer(({ socket, nth, reply }) => {
+    lines.push(server.last.head.slice(0, server.last.head.indexOf(' HTTP/')));
+    if (nth === 2) socket.end();
+    else reply(OK);
+  });
+  const script = file(`export const request = n => ({ method: 'PUT', path: '/' + n, body: 'b'.repeat(n) });`);
+  const result = await load({ url: server.url, script, threads: 2, connections: 3, requests: 100 });
+  expect(result).toMatchObject({ requests: 100, responses: 100, errors: NONE });
+  expect(result.retried).toBeGreaterThan(20);
+  expect(lines).toHaveLength(100 + result.retried);
+  expect(new Set(lines)).toEqual(new Set(Array.from({ length: 100 }, (_, n) => `PUT /${n}`)));
+});
+
+test('Host, Authorization and Transfer-Encoding of a script; Content-Length is not for it to say', async () => {
+  const heads: string[][] = [];
+  const { authority } = await rawServer(socket => {
+    socket.on('data', data => {
+      heads.push(String(data).split('\r\n'));
+      socket.write(OK);
+    });
+  });
+  const script = file(`const all = [
+    {},
+    { headers: { host: 'other', authorization: 'own' } },
+    { method: 'POST', headers: { 'transfer-encoding': 'chunked' }, body: '1\\r\\nx\\r\\n0\\r\\n\\r\\n' },
+    { headers: { 'content-length': 5 }, body: 'hello' },
+  ];
+  export const request = n => all[n];`);
+  const url = `http://u:p@${authority}/`;
+  await load({ url, script, connections: 1, requests: 3 });
+  const basic = `Authorization: Basic ${Buffer.from('u:p').toString('base64')}`;
+  expect(heads.map(lines => lines.slice(1, lines.indexOf('')))).toEqual([
+    [`Host: ${authority}`, basic],
+    ['host: other', 'authorization: own'],
+    [`Host: ${authority}`, basic, 'transfer-encoding: chunked'],
+  ]);
+  await expect(load({ url, script, connections: 1, requests: 4 })).rejects.toThrow('without Content-Length');
+  await expect(load({ url, script, urls: ['/a'] })).rejects.toThrow(
+    "urls must be given only without a script's request()",
+  );
 });
 
 test('a check() that is async would be asked in vain: it ends the test', async () => {
@@ -300,5 +396,7 @@ test('a module that is no script, or a file that is not there, is wrong usage; a
   });
   const thrown = await run('--script', file(`export const request = () => { throw new TypeError('my own words'); };`));
   expect(thrown).toMatchObject({ code: 1, stdout: '', stderr: 'epoll-pool load: my own words\n' });
+  const coded = `export const request = () => { throw Object.assign(new Error('gone'), { code: 'ENOENT' }); };`;
+  expect(await run('--script', file(coded))).toMatchObject({ code: 1, stdout: '', stderr: 'epoll-pool load: gone\n' });
   expect(server.requests).toBe(0);
 });

@@ -67,13 +67,16 @@ test.each(LOOPS)(
   '%s: all are answered; each connection has a handshake, whose time is told apart',
   async (_name, options) => {
     const there = await httpsServer();
+    const from = performance.now();
     const result = await load({ url: there.url, tls: { ca: ca.cert }, ...options });
     expect(result).toMatchObject({ requests: 300, responses: 300, errors: NONE });
     expect(there.requests).toBe(300);
     expect(there.connections).toBe(5);
     expect(result.tls).toMatchObject({ resumed: 0, handshake: { count: 5 } });
     const { p50, p99, max } = result.tls?.handshake ?? {};
-    expect(p50).toBeGreaterThan(0);
+    // Milliseconds: it takes two round trips and some computing.
+    expect(p50).toBeGreaterThan(0.1);
+    expect(max).toBeLessThan(performance.now() - from);
     expect(Number(p50)).toBeLessThanOrEqual(Number(p99));
     expect(Number(p99)).toBeLessThanOrEqual(Number(max));
     expect(there.last?.alpnProtocol).toBe('http/1.1');
@@ -181,6 +184,7 @@ test('large bodies both ways, each in many records', async () => {
       body,
       connections: 3,
       requests: 20,
+      timeout: '30s',
       ...(rate && { rate }),
     });
     expect(result).toMatchObject({ responses: 20, errors: NONE });

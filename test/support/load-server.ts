@@ -112,7 +112,10 @@ export async function rawServer(
   return { port: address.port, authority: `${host}:${address.port}`, close };
 }
 
-/** A port on which nobody listens. */
+/** Nobody listens there, and nobody is given that port. */
+export const NOBODY = 'http://127.0.0.1:1/';
+
+/** A port on which nobody listens now. */
 export async function unusedPort(): Promise<number> {
   const { port, close } = await rawServer(() => {});
   await close();

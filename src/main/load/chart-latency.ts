@@ -1,11 +1,12 @@
 /** The latency curve: by percentile, the last ones stretched as in HdrHistogram's plots; of one result or of several. */
 import { Histogram, type PercentilePoint } from '../../shared/load/histogram.js';
-import { LOG_FROM, legendOf } from './chart-time.js';
+import { LOG_FROM } from './chart-time.js';
 import { time } from './format.js';
 import type { LoadResult } from './result.js';
 import {
   axes,
   bottomOf,
+  escaped,
   FRAMES,
   type Frame,
   leftOf,
@@ -25,6 +26,7 @@ import {
 const NAMED = [50, 99, 99.9, 90, 99.99, 99.999, 99.9999, 95, 75];
 /** What a label takes. */
 const LABEL = 58;
+const COLOURS = 5;
 
 interface Named {
   readonly name: string;
@@ -40,9 +42,23 @@ export function latencyChart(result: LoadResult): string {
 export function latencyCurves(results: readonly Named[]): string {
   const all = results
     .map(({ name, result }) => ({ name, histogram: Histogram.fromJSON(result.histogram) }))
-    .map((it, i) => ({ ...it, of: i === 0 ? 'line' : `line curve${1 + ((i - 1) % 4)}`, curve: it.histogram.curve() }))
+    .map((it, i) => ({ ...it, of: curveClass(i), curve: it.histogram.curve() }))
     .filter(({ histogram }) => histogram.count > 0);
   return all.length === 0 ? '' : FRAMES.map(frame => drawn(all, frame)).join('');
+}
+
+/** For a legend: the class and the name of each curve. */
+export function curvesOf(results: readonly Named[]): Array<readonly [of: string, name: string]> {
+  return results
+    .map(({ name, result }, i) => [curveClass(i), name, result.histogram.count] as const)
+    .filter(([, , count]) => count > 0)
+    .map(([of, name]) => [of, name]);
+}
+
+/** Five colours, and then the same once more, dashed. */
+function curveClass(i: number): string {
+  const colour = i % COLOURS;
+  return `line${colour === 0 ? '' : ` curve${colour}`}${Math.floor(i / COLOURS) % 2 === 1 ? ' dashed' : ''}`;
 }
 
 interface Curve {
@@ -78,7 +94,7 @@ function drawn(all: readonly Curve[], frame: Frame): string {
   const places = [100, ...shares].map(share => ({ share, at: x(share) }));
   const shown = places.filter((it, i) => places.slice(0, i).every(other => Math.abs(other.at - it.at) >= LABEL));
   const name = (share: number) => (share === 100 ? 'max' : `p${share}`);
-  const marks = all.flatMap(({ histogram, name: of }) =>
+  const marks = all.flatMap(({ histogram, name: of, of: curve }) =>
     shown.map(({ share, at }) => {
       const ms = histogram.percentile(share) / 1000;
       const [cx, cy] = [round(at), round(y(ms))];
@@ -89,7 +105,7 @@ function drawn(all: readonly Curve[], frame: Frame): string {
           ? ''
           : `<text class="mark" x="${cx + 4}" y="${cy - 11}" text-anchor="${anchor}">${time(ms)}</text>`;
       const title = `${of === '' ? '' : `${of}, `}${name(share)}: ${time(ms)}`;
-      return `<g class="point"><circle cx="${cx}" cy="${cy}" r="4"/>${label}<title>${title}</title></g>`;
+      return `<g class="${curve.replace(/^line/, 'point').replace(' dashed', '')}"><circle cx="${cx}" cy="${cy}" r="4"/>${label}<title>${escaped(title)}</title></g>`;
     }),
   );
   const frameOf = axes(
@@ -98,18 +114,7 @@ function drawn(all: readonly Curve[], frame: Frame): string {
     ticks.map(tick => [y(tick), tick === 0 ? '0' : time(tick)] satisfies Tick),
     isLog ? 'latency, logarithmic' : 'latency',
   );
-  const legend =
-    all.length > 1
-      ? legendOf(
-          frame,
-          all.map(({ of, name: text }) => [of, shortened(text, 16)] as const),
-        )
-      : '';
-  return picture(frame, 'Latency by percentile', `${frameOf}${lines.join('')}${legend}${marks.join('')}`);
-}
-
-function shortened(text: string, most: number): string {
-  return text.length > most ? `${text.slice(0, most - 1)}…` : text;
+  return picture(frame, 'Latency by percentile', `${frameOf}${lines.join('')}${marks.join('')}`);
 }
 
 /** At most two points for each pixel. */

@@ -210,7 +210,7 @@ function askedLine(
 }
 
 /** What each line is, at the top on the right. */
-export function legendOf(frame: Frame, entries: ReadonlyArray<readonly [of: string, name: string]>): string {
+function legendOf(frame: Frame, entries: ReadonlyArray<readonly [of: string, name: string]>): string {
   const each = frame === WIDE ? 150 : 74;
   const from = rightOf(frame) - each * entries.length;
   return entries

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { outOfRange } from '../../shared/errors.js';
+import { readBody } from './body-file.js';
 import type { LoadOptions } from './options.js';
 import { OUTPUT_OPTIONS, type Output, outputOf } from './output.js';
 import { count } from './units.js';
@@ -11,7 +12,10 @@ export interface LoadCommand {
   readonly output: Output;
 }
 
-const OPTIONS = {
+/** Its fd: /dev/stdin cannot be opened where it is a socket. */
+const STDIN = 0;
+
+export const OPTIONS = {
   connections: { type: 'string', short: 'c' },
   threads: { type: 'string', short: 't' },
   duration: { type: 'string', short: 'd' },
@@ -118,11 +122,11 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
     ...defined({ duration: values.duration, timeout: values.timeout, warmup: values.warmup }),
     ...defined({
       method: values.method,
-      ...bodyOf(values.body, values['body-file']),
       expect: values.expect,
       script: values.script,
       protocol: values.protocol,
     }),
+    ...bodyOf(values.body, values['body-file']),
     ...(headers === undefined ? {} : { headers: parseHeaders(headers) }),
     ...(values.urls === undefined ? {} : { urls: readFileSync(values.urls, 'utf8').split(/\r?\n/) }),
     ...(conditions.length === 0 ? {} : { require: conditions }),
@@ -145,13 +149,19 @@ function dashed(name: string): string {
   return name.replace(/[A-Z]/g, letter => `-${letter.toLowerCase()}`);
 }
 
-/** As curl has it: @file is the file's contents, @- what comes on stdin. A text that begins with @ begins with @@. */
-function bodyOf(text: string | undefined, file: string | undefined): { body?: string; bodyFile?: string } {
-  if (file !== undefined) return { bodyFile: file, ...(text === undefined ? {} : { body: text }) };
+/**
+ * As curl has it: @file is the file's contents, @- what comes on stdin. A text that begins with @ begins with @@. Files are
+ * read here, and once: a pipe gives what it has only one time.
+ */
+function bodyOf(text: string | undefined, file: string | undefined): Pick<LoadOptions, 'body'> {
+  if (file !== undefined) {
+    if (text !== undefined) throw outOfRange('--body-file', 'given only without --body', file);
+    return { body: readBody(file, '--body-file') };
+  }
   if (text === undefined) return {};
   if (!text.startsWith('@')) return { body: text };
   if (text.startsWith('@@')) return { body: text.slice(1) };
-  return { bodyFile: text === '@-' ? '/dev/stdin' : text.slice(1) };
+  return { body: readBody(text === '@-' ? STDIN : text.slice(1), '--body') };
 }
 
 const NUMBERS = ['connections', 'threads', 'requests', 'pipelining', 'stopAfter'] as const;

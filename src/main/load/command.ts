@@ -64,13 +64,16 @@ function checked(argv: string[]): LoadCommand | undefined {
   }
 }
 
+/** Who imports a script or a protocol is nothing to whoever has mistyped its name. */
+const OWN_IMPORT = / imported from \S*import-url\.js$/;
+
 /** What is wrong with an option is wrong usage; so is a file that cannot be read. */
 function asUsage(error: unknown): unknown {
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
   const usage =
     /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ERR_OSSL_|ERR_TLS_|ERR_CRYPTO_|ENOENT$|EACCES$|EISDIR$)/;
   return error instanceof Error && usage.test(String(code))
-    ? new UsageError(error.message.replace(/^[\w.[\]]+(?= must be )/, asTyped))
+    ? new UsageError(error.message.replace(/^[\w.[\]]+(?= must be )/, asTyped).replace(OWN_IMPORT, ''))
     : error;
 }
 

@@ -1,8 +1,8 @@
 /** Results side by side as one page of HTML. */
-import { latencyCurves } from './chart-latency.js';
+import { curvesOf, latencyCurves } from './chart-latency.js';
 import { type ComparedRow, type ComparedVerdict, type NamedResult, shown, shownRatio } from './compare.js';
 import { settingsLine } from './format.js';
-import { chart, n, page, section, table } from './html.js';
+import { chart, legend, n, page, section, table } from './html.js';
 import { escaped } from './svg.js';
 
 export function compareHtml(
@@ -11,7 +11,7 @@ export function compareHtml(
   verdicts: readonly ComparedVerdict[],
 ): string {
   const names = results.map(({ name }) => name);
-  const head = ['', ...names.flatMap((name, i) => (i === 0 ? [n(name)] : [n(name), n('')]))];
+  const head = ['', ...names.flatMap((name, i) => (i === 0 ? [n(name)] : [n(name), n('ratio')]))];
   const body = rows.map(row => [
     row.name,
     ...row.values.flatMap((value, i) =>
@@ -30,10 +30,10 @@ export function compareHtml(
     settingsLine(result),
   ]);
   const content = `<header><h1>${escaped(names.join(', '))}</h1><p class="settings">Ratios are to ${escaped(names[0] ?? '')}.</p></header>
-${section('Measured', 'and its ratio to the first', table(head, body))}
-${verdicts.length === 0 ? '' : section('Required', '', table(['condition', 'of', n('ratio'), ''], judged))}
-${chart('Latency', 'by percentile; the last ones stretched', latencyCurves(results))}
-${section('Tests', '', table(['', 'what', 'how'], tested))}
+${section('Measured', 'and its ratio to the first', table(head, body, 'stack titled'))}
+${verdicts.length === 0 ? '' : section('Required', '', table(['condition', 'of', n('ratio'), n('')], judged, 'stack titled'))}
+${chart('Latency', 'by percentile; the last ones stretched', latencyCurves(results), legend(curvesOf(results)))}
+${section('Tests', '', table(['', 'what', 'how'], tested, 'stack titled'))}
 <footer>Made by epoll-pool compare.</footer>`;
   return page(`Load tests: ${names.join(', ')}`, content);
 }

@@ -7,6 +7,8 @@ import { close, connect, socketError } from '../../shared/kernel/sys.js';
 import type { Target } from '../../shared/load/target.js';
 import { detach } from '../detach.js';
 
+const MOST_EVENTS = 64;
+
 interface Pending {
   readonly resolve: (fd: number) => void;
   readonly reject: (error: unknown) => void;
@@ -77,10 +79,14 @@ export class Connector {
       const options: NetConnectOpts = { host, port, noDelay: true };
       const socket = connectByName(options);
       this.#sockets.add(socket);
-      const timer = setTimeout(() => socket.destroy(failure('ETIMEDOUT')), this.#timeout);
+      let connected = false;
+      // A thread that was busy for so long has the news still to come: they are looked at first.
+      const late = () => setImmediate(() => connected || socket.destroy(failure('ETIMEDOUT')));
+      const timer = setTimeout(late, this.#timeout);
       // What the server says first is for the threads to read.
       socket.pause();
       socket.once('connect', () => {
+        connected = true;
         const { remoteAddress } = socket;
         try {
           const fd = detach(socket);
@@ -106,7 +112,7 @@ export class Connector {
   #connect(to: { host: string; port: number } | { path: string }): Promise<number> {
     return new Promise((resolve, reject) => {
       const fd = connect(to);
-      const timer = setTimeout(() => this.#settle(fd, failure('ETIMEDOUT')), this.#timeout);
+      const timer = setTimeout(() => this.#giveUp(fd), this.#timeout);
       this.#pending.set(fd, { resolve, reject, timer });
       this.#epoll.register(fd, { events: EPOLLOUT | EPOLLONESHOT });
       if (!this.#watching) this.#watch().catch(error => this.#fail(error));
@@ -115,20 +121,31 @@ export class Connector {
 
   async #watch(): Promise<void> {
     this.#watching = true;
-    const events = new Events(64);
+    const events = new Events(MOST_EVENTS);
     while (this.#pending.size > 0) {
-      const n = await this.#epoll.waitAsync(events, this.#timeout);
-      for (let i = 0; i < n; i++) {
-        const fd = Number(events.dataAt(i));
-        try {
-          socketError(fd);
-          this.#settle(fd, undefined);
-        } catch (error) {
-          this.#settle(fd, error);
-        }
-      }
+      if ((await this.#epoll.waitAsync(events, this.#timeout)) > 0) this.#take(events);
     }
     this.#watching = false;
+  }
+
+  /** Those that have ended, well or not. */
+  #take(events: Events): void {
+    for (const { data } of events) {
+      const fd = Number(data);
+      try {
+        socketError(fd);
+        this.#settle(fd, undefined);
+      } catch (error) {
+        this.#settle(fd, error);
+      }
+    }
+  }
+
+  /** The time is over; but where this thread was busy for so long, the connection may have been there in time. */
+  #giveUp(fd: number): void {
+    const events = new Events(MOST_EVENTS);
+    while (this.#pending.has(fd) && this.#epoll.wait(events, 0) > 0) this.#take(events);
+    this.#settle(fd, failure('ETIMEDOUT'));
   }
 
   #settle(fd: number, error: unknown): void {

@@ -1,5 +1,6 @@
 /** `epoll-pool/load`: load tests, driven by a WaitService. */
 /// <reference types="node" preserve="true" />
+import { fileURLToPath } from 'node:url';
 import * as args from '../../shared/arguments.js';
 import { aborted, invalidType, outOfRange } from '../../shared/errors.js';
 import { importUrl } from '../../shared/import-url.js';
@@ -60,7 +61,7 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
   checkLimits(plan);
   if (signal?.aborted) throw aborted(signal);
   if (plan.script === undefined) return run(plan, undefined, undefined, hooks);
-  const script = asScript(await importUrl(plan.script));
+  const script = asScript(await importScript(plan.script));
   if (script.request !== undefined && plan.list.length > 0) {
     throw outOfRange('urls', "given only without a script's request()", options.urls);
   }
@@ -69,6 +70,17 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
     return await run(plan, script, data, hooks);
   } finally {
     await script.teardown?.(data);
+  }
+}
+
+/** A file:// URL. */
+async function importScript(url: string): Promise<unknown> {
+  try {
+    return await importUrl(url);
+  } catch (error) {
+    // Its own words do not say where.
+    if (error instanceof SyntaxError) error.message = `${fileURLToPath(url)}: ${error.message}`;
+    throw error;
   }
 }
 
@@ -95,7 +107,7 @@ async function run(
   } = plan;
   const context = plan.tls && TlsContext.forClient(plan.tls, target.host || 'localhost');
   // What a check() says of an answer is enough, unless status codes were asked for.
-  const isChecked = script?.check !== undefined && !plan.isExpected;
+  const isChecked = script?.check !== undefined && plan.expect === null;
   const board = createBoard({
     threads,
     pipelining,

@@ -71,6 +71,8 @@ function mergeTls(all: ReadonlyArray<MeasuredTls | null>): MeasuredTls | null {
 function mergeSettings(all: readonly LoadSettings[]): LoadSettings {
   const sum = (of: (settings: LoadSettings) => number) => all.reduce((total, settings) => total + of(settings), 0);
   const most = (of: (settings: LoadSettings) => number) => Math.max(...all.map(of));
+  const words = (of: (settings: LoadSettings) => string | null) =>
+    distinct(all.flatMap(settings => of(settings) ?? [])).join(', ') || null;
   return {
     connections: sum(settings => settings.connections),
     threads: sum(settings => settings.threads),
@@ -83,7 +85,14 @@ function mergeSettings(all: readonly LoadSettings[]): LoadSettings {
     warmup: most(settings => settings.warmup),
     timeoutsCount: all.some(settings => settings.timeoutsCount),
     urls: all.find(settings => settings.urls !== null)?.urls ?? null,
-    script: distinct(all.flatMap(settings => settings.script ?? [])).join(', ') || null,
+    script: words(settings => settings.script),
+    protocol: words(settings => settings.protocol),
+    headers: distinct(all.flatMap(settings => settings.headers)),
+    body: most(settings => settings.body),
+    expect: words(settings => settings.expect),
+    stopAfter: most(settings => settings.stopAfter ?? 0) || null,
+    insecure: all.some(settings => settings.insecure),
+    resume: all.some(settings => settings.resume),
   };
 }
 

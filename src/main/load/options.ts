@@ -1,5 +1,4 @@
 /** What a load test is asked to do, checked before anything is opened. The command line has the same options. */
-import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import * as args from '../../shared/arguments.js';
@@ -10,6 +9,7 @@ import type { RequestBase } from '../../shared/load/request-builder.js';
 import { parseTarget, type Target } from '../../shared/load/target.js';
 import type { TlsClientOptions } from '../../shared/tls/context.js';
 import { MOST_THREADS } from '../service/options.js';
+import { readBody } from './body-file.js';
 import { parseCondition } from './conditions.js';
 import { type Expectation, expectedStatuses } from './expectation.js';
 import { requestList } from './request-list.js';
@@ -113,8 +113,8 @@ export interface LoadPlan {
   readonly list: ReadonlyArray<{ readonly bytes: Uint8Array; readonly traits: number }>;
   /** A file:// URL. */
   readonly script?: string;
-  /** Whether `expect` was given: it judges beside a script's check(). */
-  readonly isExpected: boolean;
+  /** `expect` as it was given: it judges beside a script's check(); null: it was not. */
+  readonly expect: string | null;
   readonly base: RequestBase;
 }
 
@@ -219,7 +219,7 @@ function defaultDuration(requests: number | undefined, stages: readonly Stage[] 
 
 type Part = Pick<
   LoadPlan,
-  'method' | 'request' | 'traits' | 'expected' | 'isExpected' | 'protocol' | 'list' | 'script' | 'base'
+  'method' | 'request' | 'traits' | 'expected' | 'expect' | 'protocol' | 'list' | 'script' | 'base'
 >;
 type Given = Readonly<{
   [K in 'method' | 'headers' | 'expect' | 'protocol' | 'urls' | 'script']: LoadOptions[K] | undefined;
@@ -242,7 +242,7 @@ function httpPart(target: Target, given: Given, body: string | Uint8Array | unde
     traits: request.traits,
     list: list.map(({ bytes, traits }) => ({ bytes, traits })),
     expected: expectedStatuses(expect ?? '2xx,3xx'),
-    isExpected: expect !== undefined,
+    expect: expect === undefined ? null : String(expect),
     ...(script === undefined ? {} : { script: moduleURL(script, 'script') }),
     base: {
       path: target.path,
@@ -259,7 +259,7 @@ function tcpPart(given: Given, body: string | Uint8Array | undefined): Part {
   for (const name of ['method', 'headers', 'expect', 'urls', 'script'] as const) {
     if (given[name] !== undefined) throw outOfRange(name, 'for http:// only', given[name]);
   }
-  const none = { method: '', traits: 0, expected: new Uint8Array(1000), isExpected: false, list: [], base: NO_BASE };
+  const none = { method: '', traits: 0, expected: new Uint8Array(1000), expect: null, list: [], base: NO_BASE };
   const request = typeof body === 'string' ? Buffer.from(body) : (body ?? NOTHING);
   if (given.protocol !== undefined) return { ...none, request, protocol: moduleURL(given.protocol, 'protocol') };
   if (request.length === 0)
@@ -313,13 +313,7 @@ function payload(body: unknown, file: unknown): string | Uint8Array | undefined 
   }
   if (body !== undefined) throw outOfRange('bodyFile', 'given only without body', file);
   if (typeof file !== 'string' && !(file instanceof URL)) throw invalidType('bodyFile', 'a path or a file: URL', file);
-  try {
-    return readFileSync(file);
-  } catch (error) {
-    // The system's words do not name it.
-    const isFolder = error instanceof Error && 'code' in error && error.code === 'EISDIR';
-    throw isFolder ? outOfRange('bodyFile', 'a file, not a directory', String(file)) : error;
-  }
+  return readBody(file, 'bodyFile');
 }
 
 function moduleURL(module: unknown, name: string): string {

@@ -54,7 +54,7 @@ function percentiles({ latency: it, responses }: LoadResult): string {
   if (responses === 0) return '';
   const names = ['min', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
   const values = [it.min, it.p50, it.p75, it.p90, it.p95, it.p99, it.p999, it.max, it.mean, it.stddev];
-  return `<section>${table(names.map(n), [values.map(value => n(timeOrNone(value)))], 'percentiles')}</section>`;
+  return `<section>${table(names.map(n), [values.map(value => n(timeOrNone(value)))], 'stack')}</section>`;
 }
 
 function handshakes({ tls }: LoadResult): string {
@@ -62,7 +62,7 @@ function handshakes({ tls }: LoadResult): string {
   const { count, p50, p99, max } = tls.handshake;
   const cells = [number(count), number(tls.resumed), timeOrNone(p50), timeOrNone(p99), timeOrNone(max)];
   const head = ['handshakes', 'resumed', 'p50', 'p99', 'max'];
-  return section('TLS', 'until both sides had agreed', table(head.map(n), [cells.map(n)]));
+  return section('TLS', 'until both sides had agreed', table(head.map(n), [cells.map(n)], 'stack'));
 }
 
 function verdicts({ verdicts: all }: LoadResult): string {
@@ -125,11 +125,11 @@ function hosts({ hosts: all }: LoadResult): string {
     n(time(host.cpuSystem)),
   ]);
   const head = ['machine', n('counted for'), n('processors'), n('CPU used'), n('user'), n('system')];
-  return `<section><h2>Generator</h2>${table(head, rows)}</section>`;
+  return `<section><h2>Generator</h2>${table(head, rows, 'stack')}</section>`;
 }
 
 /** All that was asked for, as far as it explains the result. */
-function settings({ settings: it, method, urls }: LoadResult): string {
+function settings({ settings: it, method, urls, tls, verdicts: required }: LoadResult): string {
   const rows: Array<[name: string, value: string]> = [
     ['address', urls.join(', ')],
     ['method', method],
@@ -144,6 +144,14 @@ function settings({ settings: it, method, urls }: LoadResult): string {
     ['warm-up', time(it.warmup)],
     ['requests in turn', it.urls === null ? '' : number(it.urls)],
     ['script', it.script ?? ''],
+    ['protocol', it.protocol ?? ''],
+    ['headers', it.headers.join(', ')],
+    ['body', it.body === 0 ? '' : `${number(it.body)} bytes`],
+    ['expected statuses', method === '' ? '' : (it.expect ?? '2xx, 3xx')],
+    ['required', required.map(({ condition }) => condition).join(', ')],
+    ['ends after', it.stopAfter === null ? '' : `${number(it.stopAfter)} errors`],
+    ['certificates', tls === null ? '' : it.insecure ? 'not verified' : 'verified'],
+    ['TLS sessions', tls === null ? '' : it.resume ? 'resumed' : 'a whole handshake for each connection'],
   ];
   return section(
     'Settings',

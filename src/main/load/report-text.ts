@@ -47,7 +47,8 @@ function throughput(result: LoadResult, paint: Paint): string {
 
 /** The series as bars of one character, from 0 to the highest. */
 function overTime(result: LoadResult, paint: Paint): string {
-  const slots = slotsOf(result, MOST_BARS).filter(({ isAfter }) => !isAfter);
+  const all = slotsOf(result, MOST_BARS);
+  const slots = all.filter(({ isAfter }) => !isAfter);
   if (slots.length < 2) return '';
   const line = (values: number[], unit: (value: number) => string): string => {
     const [low, high] = [Math.min(...values), Math.max(...values)];
@@ -64,7 +65,8 @@ function overTime(result: LoadResult, paint: Paint): string {
   );
   const lines = [`Over time   ${requests} requests/s`, `            ${transfer} a second`];
   for (const name of ['p50', 'p99'] as const) {
-    const values = slots.map(slot => slot[name]);
+    // What was answered after the end has waited longest, as a rule.
+    const values = all.map(slot => slot[name]);
     if (values.every(value => value === null)) continue;
     const known = values.filter(value => value !== null);
     const bars = values.map(value => (value === null ? ' ' : barOf(value, Math.max(...known)))).join('');

@@ -74,7 +74,14 @@ function settings(json: unknown, name: string): LoadSettings {
     warmup: measure(it.warmup, `${name}.warmup`),
     timeoutsCount: it.timeoutsCount === true,
     urls: it.urls === undefined || it.urls === null ? null : count(it.urls, `${name}.urls`),
-    script: it.script === undefined || it.script === null ? null : text(it.script, `${name}.script`),
+    script: textOrNull(it.script, `${name}.script`),
+    protocol: textOrNull(it.protocol, `${name}.protocol`),
+    headers: it.headers === undefined ? [] : list(it.headers, `${name}.headers`, text),
+    body: it.body === undefined ? 0 : count(it.body, `${name}.body`),
+    expect: textOrNull(it.expect, `${name}.expect`),
+    stopAfter: it.stopAfter === undefined || it.stopAfter === null ? null : count(it.stopAfter, `${name}.stopAfter`),
+    insecure: it.insecure === true,
+    resume: it.resume === true,
   };
 }
 
@@ -173,6 +180,10 @@ function measure(json: unknown, name: string): number {
 
 function measureOrNull(json: unknown, name: string): number | null {
   return json === null ? null : measure(json, name);
+}
+
+function textOrNull(json: unknown, name: string): string | null {
+  return json === undefined || json === null ? null : text(json, name);
 }
 
 function text(json: unknown, name: string): string {

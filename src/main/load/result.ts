@@ -30,6 +30,19 @@ export interface LoadSettings {
   readonly urls: number | null;
   /** The file of the script; null: none. */
   readonly script: string | null;
+  /** That of the protocol's module; null: none. */
+  readonly protocol: string | null;
+  /** Names of the headers that were given: their values may be secrets. */
+  readonly headers: readonly string[];
+  /** Bytes of the body that was given; 0: none. */
+  readonly body: number;
+  /** Status codes that were no error, as asked for; null: as usual. */
+  readonly expect: string | null;
+  /** Errors that would have ended the test; null: none. */
+  readonly stopAfter: number | null;
+  /** Whether any certificate was accepted; and whether TLS sessions were to be resumed. */
+  readonly insecure: boolean;
+  readonly resume: boolean;
 }
 
 /** What happened when: one number for each interval. The last interval may have been cut short. */
@@ -232,10 +245,13 @@ export function statusClasses(statuses: Readonly<Record<string, number>>): Recor
   return classes;
 }
 
-/** Share of the processors' time that the generator itself used, 0 to 1. */
+/**
+ * Share of the processors' time that the generator itself used, 0 to 1. What it used is known only a little after the last
+ * answer, or long after it on a machine that has too much to do.
+ */
 export function cpuShare(host: HostRun): number {
   const most = host.duration * host.processors;
-  return most > 0 ? (host.cpuUser + host.cpuSystem) / most : 0;
+  return most > 0 ? Math.min(1, (host.cpuUser + host.cpuSystem) / most) : 0;
 }
 
 /** Microseconds as milliseconds, without the noise of binary fractions. */

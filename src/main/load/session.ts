@@ -197,7 +197,10 @@ export class Session {
         this.#tell('warming up', now - this.#started);
       }
       if (this.#failure !== undefined) return;
-      if (this.#isStopped()) return this.#stop(now);
+      if (this.#isStopped()) {
+        await this.#heard();
+        return this.#stop(now);
+      }
       if (this.#plan.duration === Number.POSITIVE_INFINITY && this.#isDead(now)) {
         this.#stopped = 'unreachable';
         return this.#stop(now);
@@ -210,6 +213,13 @@ export class Session {
     const last = Math.max(this.#tally.last, B.isSpent(this.#board) ? this.#tally.lastError : 0);
     this.#ended = B.isSpent(this.#board) ? last : Math.max(end, last);
     this.#tally.sample(this.#ended - this.#started);
+  }
+
+  /** The errors that have ended the test: the threads have counted them all, and may still have to tell some. */
+  async #heard(): Promise<void> {
+    const until = clock() + CLOSE_MS;
+    const isMissing = () => B.isFaulty(this.#board) && this.#tally.errorCount < this.#plan.stopAfter;
+    while (isMissing() && clock() < until) await sleep(1);
   }
 
   /** At once: what is under way is not waited for. */
@@ -301,7 +311,14 @@ export class Session {
         warmup: plan.warmup,
         timeoutsCount: plan.timeoutsCount,
         urls: plan.list.length === 0 ? null : plan.list.length,
-        script: plan.script === undefined ? null : basename(fileURLToPath(plan.script)),
+        script: fileName(plan.script),
+        protocol: fileName(plan.protocol),
+        headers: plan.base.headers.map(([name]) => name),
+        body: plan.target.protocol === 'tcp' ? plan.request.length : (plan.base.body?.length ?? 0),
+        expect: plan.expect,
+        stopAfter: finite(plan.stopAfter),
+        insecure: plan.tls?.rejectUnauthorized === false,
+        resume: plan.resume,
       },
       interrupted: this.#stopped === 'interrupted',
       stopped: this.#stopped,
@@ -344,6 +361,11 @@ export class Session {
     };
     return { ...result, warnings: warnings(result, facts) };
   }
+}
+
+/** Of a file:// URL, without its folders: they are nobody's business. */
+function fileName(url: string | undefined): string | null {
+  return url === undefined ? null : basename(fileURLToPath(url));
 }
 
 /** What was added between two looks. */
