@@ -79,25 +79,18 @@ test(`${DEATHS} deaths of threads that send`, async () => {
 
   const open = (): void => {
     const [ours, theirs] = sys.socketpair();
-    const id = book.open({
-      fd: ours,
-      address: new Uint8Array(0),
-      bytes: 0,
-      context: 0,
-      deadline: 0,
-      unread: undefined,
-    });
-    words[L.slotOf(id) * L.CONNECTION_WORDS + L.FLAGS] = L.OPENED;
+    const id = book.open(ours, new Uint8Array(0), 0, 0, 0, undefined);
+    words[L.baseOf(L.slotOf(id)) + L.FLAGS] = L.OPENED;
     peers.set(id, new Peer(theirs, id));
   };
   /** Its thread is dead: so is it. */
   const bury = (id: number): void => {
     const slot = L.slotOf(id);
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     while (lock.take(words, base, L.generationOf(id), L.MAIN, 0, true) !== lock.TAKEN) Atomics.wait(control, 3, 0, 1);
     book.retire(slot);
     book.clear(slot);
-    sys.close(words[slot * L.CONNECTION_WORDS + L.FD] ?? -1);
+    sys.close(words[L.baseOf(slot) + L.FD] ?? -1);
     book.free(slot);
     const peer = peers.get(id);
     if (peer !== undefined) {
@@ -136,7 +129,7 @@ test(`${DEATHS} deaths of threads that send`, async () => {
     await workers[index]?.terminate();
     recovery.recover(index, [...book.slots()]);
     for (const slot of [...book.slots()]) {
-      if ((Atomics.load(words, slot * L.CONNECTION_WORDS + L.COMMANDS) & L.COMMAND_THREAD) === 0) continue;
+      if ((Atomics.load(words, L.baseOf(slot) + L.COMMANDS) & L.COMMAND_THREAD) === 0) continue;
       taken++;
       bury(book.idAt(slot));
       open();
@@ -151,7 +144,7 @@ test(`${DEATHS} deaths of threads that send`, async () => {
   readAll();
   expect(pending).toEqual([]);
   for (const slot of book.slots()) {
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     expect(lock.ownerOf(words[base] ?? 0)).toBe(0);
     wire.drain(base, slot, L.generationOf(book.idAt(slot)));
     while (chains.bytesOf(base + L.OUTPUT) > 0) {
@@ -186,10 +179,9 @@ test.each([
   const book = new Book(plan, memory, arena);
   const later: Array<() => void> = [];
   const recovery = new Recovery({ memory, arena, wake: () => {}, done: () => {}, later: call => later.push(call) });
-  const given = { address: new Uint8Array(0), bytes: 0, context: 0, deadline: 0, unread: undefined };
-  const id = book.open({ fd: 1 << 20, ...given });
+  const id = book.open(1 << 20, new Uint8Array(0), 0, 0, 0, undefined);
   const slot = L.slotOf(id);
-  const base = slot * L.CONNECTION_WORDS;
+  const base = L.baseOf(slot);
   words[base + L.FLAGS] = L.OPENED;
   const intents = memory.threads[0]?.words ?? new Int32Array(8);
   const item = mailbox.write(arena, SENDER | 1, mailbox.DATA, L.generationOf(id), Buffer.alloc(2500, 97));
@@ -229,10 +221,9 @@ test("what a live thread is about to push stays its own when another, that had t
   const arena = new Arena(plan.arena);
   const book = new Book(plan, memory, arena);
   const recovery = new Recovery({ memory, arena, wake: () => {}, done: () => {}, later: () => {} });
-  const given = { address: new Uint8Array(0), bytes: 0, context: 0, deadline: 0, unread: undefined };
-  const id = book.open({ fd: 1 << 20, ...given });
+  const id = book.open(1 << 20, new Uint8Array(0), 0, 0, 0, undefined);
   const [slot, generation] = [L.slotOf(id), L.generationOf(id)];
-  const base = slot * L.CONNECTION_WORDS;
+  const base = L.baseOf(slot);
   words[base + L.FLAGS] = L.OPENED;
   const chains = new Chains(arena, words);
   // Thread 0 has output, and has taken an item out of the mailbox; thread 1 is about to push another.

@@ -14,9 +14,10 @@ import * as lock from '../../shared/server/lock.js';
 import { type CloseReason, codeOfReason, reasonOf } from '../../shared/server/reasons.js';
 import { releaseContext, type TlsContext } from '../../shared/tls/context.js';
 import { freeSession } from '../../shared/tls/session.js';
+import type { Direct } from '../service/direct.js';
 import type { Registration } from '../service/inbox/service-event.js';
-import type { WaitService } from '../service/service.js';
-import { ANNOUNCED, type Book, CLOSED, REGISTERED } from './book.js';
+import { directOf, type WaitService } from '../service/service.js';
+import { ANNOUNCED, type Book, CLOSED, GREETED } from './book.js';
 import type { Closings } from './closings.js';
 import type { Telling } from './telling.js';
 
@@ -27,6 +28,8 @@ export interface ConnectionParts {
   readonly memory: L.ServerMemory;
   readonly book: Book;
   readonly closings: Closings;
+  /** Whether they have handshakes, and what is told waits for those. */
+  readonly tls: boolean;
   /** In milliseconds; 0: none. */
   readonly handshakeTimeout: number;
   readonly telling: Telling;
@@ -44,6 +47,7 @@ export class Connections {
   readonly #words: Int32Array;
   readonly #book: Book;
   #service: WaitService | undefined;
+  #direct: Direct | undefined;
   /** The server closes: none is taken, and those that are there are to end. */
   isClosing = false;
   /** No thread runs any more. */
@@ -60,67 +64,71 @@ export class Connections {
   /** The service that they are registered with; before any is taken. */
   serveBy(service: WaitService): void {
     this.#service = service;
+    this.#direct = directOf(service);
   }
 
   // ---- the beginning -----------------------------------------------------------------------------------------
 
-  /** A connected socket. @throws (rejects) why it is not the server's now; its fd is closed then */
-  async take(
+  /** A connected socket; `register` follows, and then `greet`. Its id. @throws why it is not the server's now; its fd is closed then */
+  take(
     fd: number,
     address: Uint8Array,
     bytes: number,
     unread: Uint8Array | undefined,
     context: TlsContext | undefined,
-  ): Promise<number> {
-    const service = this.#service;
-    if (service === undefined || this.isClosing) {
+  ): number {
+    if (this.#direct === undefined || this.isClosing) {
       close(fd);
       throw invalidState('the server is closing');
     }
     const pointer = context === undefined ? 0 : context.retain();
     const deadline = context === undefined ? 0 : this.#parts.handshakeTimeout;
-    const id = this.#book.open({ fd, address, bytes, context: pointer, deadline, unread });
+    const id = this.#book.open(fd, address, bytes, pointer, deadline, unread);
     if (id < 0) {
       if (pointer !== 0) releaseContext(pointer);
       close(fd);
       throw outOfRange('what was read already', 'what there is memory for', unread?.length);
     }
-    const slot = L.slotOf(id);
     this.accepted++;
     this.#parts.opened();
-    try {
-      const registration = await service.register(fd, { events: INTEREST, data: id });
-      L.storeRegistration(this.#words, slot * L.CONNECTION_WORDS, registration.id);
-    } catch (error) {
-      this.accepted--;
-      if (pointer !== 0) releaseContext(pointer);
-      this.#book.retire(slot);
-      this.#book.clear(slot);
-      this.#book.free(slot);
-      close(fd);
-      this.#parts.freed();
-      throw error;
-    }
-    this.#book.note(slot, REGISTERED);
-    if (pointer === 0) this.#announce(slot);
-    this.#look(slot);
-    if (this.#isWanted(slot * L.CONNECTION_WORDS)) this.wake(slot);
     return id;
   }
 
-  /** Whether something was asked of it before its registration was known. */
-  #isWanted(base: number): boolean {
-    const words = this.#words;
-    const asked =
-      Atomics.load(words, base + L.COMMANDS) | Atomics.load(words, base + L.MAIL) | lock.causeOf(words, base);
-    return asked !== 0 || this.isClosing;
+  /** Threads serve it from now on. @throws as `take` */
+  register(id: number): void {
+    const slot = L.slotOf(id);
+    const base = L.baseOf(slot);
+    const fd = this.#words[base + L.FD] ?? -1;
+    try {
+      if (this.#direct === undefined || this.isClosing) throw invalidState('the server is closing');
+      const registration = this.#direct.register(fd, INTEREST, id % 2 ** 32, Math.floor(id / 2 ** 32));
+      L.storeRegistration(this.#words, base, registration);
+    } catch (error) {
+      this.accepted--;
+      const context = L.loadWide(this.#words, base + L.CONTEXT);
+      if (context !== 0) releaseContext(context);
+      this.#book.retire(slot);
+      this.#book.clear(slot);
+      close(fd);
+      this.#free(slot);
+      throw error;
+    }
+  }
+
+  /** Tells of it, and of what threads have reported of it so far. Until then nothing is told of it. */
+  greet(id: number): void {
+    const slot = L.slotOf(id);
+    if (this.#book.idAt(slot) !== id) return;
+    this.#book.note(slot, GREETED);
+    if (!this.#parts.tls) this.#announce(slot);
+    this.#look(slot);
   }
 
   #announce(slot: number): void {
     this.#book.note(slot, ANNOUNCED);
     if (!this.#parts.telling.wantsPeers) return;
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     const bytes = Buffer.from(words.slice(base + L.ADDRESS, base + L.ADDRESS + L.ADDRESS_WORDS).buffer);
     const length = words[base + L.ADDRESS_BYTES] ?? 0;
     const address = length === 0 ? undefined : decode(bytes, Math.min(length, bytes.length));
@@ -154,16 +162,16 @@ export class Connections {
 
   /** It has ended, and its close() was called, or is not to be called. As a thread reports. */
   done(slot: number): void {
-    Atomics.or(this.#words, slot * L.CONNECTION_WORDS + L.REPORT, L.REPORT_ENDED | L.REPORT_DONE);
+    Atomics.or(this.#words, L.baseOf(slot) + L.REPORT, L.REPORT_ENDED | L.REPORT_DONE);
     this.#look(slot);
   }
 
   /** Takes what threads have reported of a connection. */
   #look(slot: number): void {
-    // Its registration is being made: then it is looked at once more.
-    if (!this.#book.knows(slot, REGISTERED) || this.#book.idAt(slot) === 0) return;
+    // Not greeted: then it is looked at once more.
+    if (!this.#book.knows(slot, GREETED) || this.#book.idAt(slot) === 0) return;
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     const what = Atomics.exchange(words, base + L.REPORT, 0);
     if (what & L.REPORT_OPENED) this.#announce(slot);
     if (what & L.REPORT_ENDED) this.#closedAt(slot, reasonOf(words[base + L.REASON] ?? 0));
@@ -181,40 +189,38 @@ export class Connections {
 
   /** No thread uses it any more. */
   #release(slot: number): void {
-    const fd = this.#words[slot * L.CONNECTION_WORDS + L.FD] ?? -1;
+    // The service ends, and nothing can be asked of it: finish() follows.
+    if (!this.isOver && this.#service?.closed) return;
+    const { fd, id } = this.#registrationOf(slot);
     this.#book.retire(slot);
-    const done = (isKnown: boolean): void => {
-      if (isKnown) close(fd);
-      this.#book.free(slot);
-      this.#parts.freed();
+    const done = (): void => {
+      close(fd);
+      this.#free(slot);
     };
-    if (this.#service === undefined || this.isOver) {
-      done(true);
-      return;
-    }
-    this.#service.unregister(this.#registrationOf(slot)).then(
-      () => done(true),
-      // The kernel knows no such fd: it was closed behind our back, and the number may be another's.
-      () => done(this.isOver),
-    );
+    const direct = this.isOver ? undefined : this.#direct;
+    if (direct === undefined) done();
+    // The kernel knows no such fd: it was closed behind our back, and the number may be another's.
+    else if (direct.unregister(fd, id, done) < 0) this.#free(slot);
+  }
+
+  #free(slot: number): void {
+    this.#book.free(slot);
+    this.#parts.freed();
   }
 
   // ---- runs --------------------------------------------------------------------------------------------------
 
   #registrationOf(slot: number): Registration {
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     return { fd: words[base + L.FD] ?? -1, id: L.loadRegistration(words, base) };
   }
 
-  /** Has a connection run, on any thread. */
+  /** Has a connection run, on any thread; nothing if it has ended, or the service has. */
   wake(slot: number): void {
-    if (!this.#book.knows(slot, REGISTERED) || this.isOver) return;
-    try {
-      this.#service?.wake(this.#registrationOf(slot));
-    } catch {
-      // It has ended, or the service has.
-    }
+    if (!this.#book.knows(slot, GREETED) || this.#service?.closed !== false) return;
+    const id = L.loadRegistration(this.#words, L.baseOf(slot));
+    if (id >= 0) this.#direct?.wake(id);
   }
 
   /** Has one that rests run again. @param id its own @param registration its registration */
@@ -233,7 +239,7 @@ export class Connections {
 
   /** It is to end at once, in its next run. Whether it had not ended. */
   destroy(slot: number, generation: number): boolean {
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     if (this.#book.knows(slot, CLOSED) || !lock.doom(this.#words, base, generation, lock.DESTROYED)) return false;
     this.wake(slot);
     return true;
@@ -241,7 +247,7 @@ export class Connections {
 
   destroyAll(): void {
     for (const slot of this.#book.slots()) {
-      const base = slot * L.CONNECTION_WORDS;
+      const base = L.baseOf(slot);
       lock.doom(this.#words, base, Atomics.load(this.#words, base + L.GENERATION), lock.DESTROYED);
       this.wake(slot);
     }
@@ -255,7 +261,7 @@ export class Connections {
 
   #abandon(slot: number): void {
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     const flags = words[base + L.FLAGS] ?? 0;
     this.#book.clear(slot);
     if ((flags & L.ENDED) === 0) {
@@ -266,7 +272,7 @@ export class Connections {
     }
     const context = L.loadWide(words, base + L.CONTEXT);
     if (context !== 0) releaseContext(context);
-    this.#book.note(slot, REGISTERED);
+    this.#book.note(slot, GREETED);
     this.done(slot);
   }
 }

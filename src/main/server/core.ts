@@ -44,6 +44,8 @@ export class ServerCore {
   readonly #connections: Connections;
   readonly #clock: Clock;
   #context: TlsContext | undefined;
+  /** Accepted, and not registered yet. */
+  readonly #fresh: number[] = [];
   #service: WaitService | undefined;
   #listener: Listener | undefined;
   #onEmpty: () => void = () => {};
@@ -63,6 +65,7 @@ export class ServerCore {
       memory: this.#memory,
       book: this.#book,
       closings: this.#closings,
+      tls: this.#context !== undefined,
       handshakeTimeout,
       telling,
       opened: () => this.#clock.start(),
@@ -117,9 +120,12 @@ export class ServerCore {
     service.on('message', value => this.#posted(value));
     service.on('error', (error, event) => this.#failed(error, event));
     if (place === undefined) return;
-    this.#listener = await Listener.open(place, this.#options, (fd, address, bytes) => {
-      this.#connections.take(fd, address, bytes, undefined, this.#context).catch(error => this.#lost(error));
-      return this.#book.size < maxConnections;
+    this.#listener = await Listener.open(place, this.#options, {
+      take: (fd, address, bytes) => {
+        this.#accept(fd, address, bytes);
+        return this.#book.size < maxConnections;
+      },
+      taken: () => this.#registerAccepted(),
     });
     this.#listener.ref();
   }
@@ -132,8 +138,30 @@ export class ServerCore {
     return this.#connections.accepted - this.#closings.told;
   }
 
-  /** A connection that was accepted could not be registered. */
-  #lost(error: unknown): void {
+  /** A connection that was accepted. */
+  #accept(fd: number, address: Uint8Array, bytes: number): void {
+    try {
+      this.#fresh.push(this.#connections.take(fd, address, bytes, undefined, this.#context));
+    } catch (error) {
+      this.#dropped(error);
+    }
+  }
+
+  /** Those that were accepted: one after the other, so that a thread that is woken for one finds the others, too. */
+  #registerAccepted(): void {
+    const ids = this.#fresh;
+    for (let i = 0; i < ids.length; i++) {
+      try {
+        this.#connections.register(ids[i] ?? 0);
+      } catch (error) {
+        this.#dropped(error);
+      }
+    }
+    for (let i = 0; i < ids.length; i++) this.#connections.greet(ids[i] ?? 0);
+    ids.length = 0;
+  }
+
+  #dropped(error: unknown): void {
     if (this.#connections.isClosing) return;
     const code = error instanceof EpollError ? error.code : undefined;
     process.emitWarning(`a connection was dropped: ${error}`, code === undefined ? {} : { code });
@@ -155,8 +183,14 @@ export class ServerCore {
       close(fd);
       throw invalidState('with TLS, nothing may have been read from a socket that is adopted');
     }
-    const id = await this.#connections.take(fd, address, bytes, unread, this.#context);
+    const id = this.#connections.take(fd, address, bytes, unread, this.#context);
+    this.#connections.register(id);
     if (this.#book.size >= maxConnections) this.#listener?.pause();
+    // Its 'connection' comes when the caller has had its turn.
+    await undefined;
+    this.#connections.greet(id);
+    // Its socket may take nothing now, and the kernel say nothing of it.
+    this.#connections.wake(L.slotOf(id));
     return { id };
   }
 

@@ -42,7 +42,7 @@ export class Outgoing {
 
   broadcast(bytes: Uint8Array, except: number | undefined): number {
     let count = 0;
-    for (const slot of this.#book.slots()) {
+    for (let slot = this.#book.next(0); slot >= 0; slot = this.#book.next(slot + 1)) {
       const id = this.#book.idAt(slot);
       if (id !== except && this.#mail(id, mailbox.DATA, bytes)) count++;
     }

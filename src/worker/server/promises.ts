@@ -48,7 +48,7 @@ export class Promises {
   /** @param lent whether the message may lie in the reader's buffer: `lend` must follow */
   add(slot: number, connection: Connection, message: unknown, promise: PromiseLike<unknown>, lent: boolean): void {
     const pending: Pending = { slot, connection, message, buffer: undefined, wasTold: false };
-    Atomics.store(this.#words, slot * L.CONNECTION_WORDS + L.AWAIT, this.#owner);
+    Atomics.store(this.#words, L.baseOf(slot) + L.AWAIT, this.#owner);
     this.#pending.add(pending);
     this.#thread.hold();
     if (lent) this.#borrower = pending;
@@ -70,7 +70,7 @@ export class Promises {
   #settle(pending: Pending, failed: boolean, error: unknown): void {
     let [isFailed, why] = [failed, error];
     // What the protocol says of it may end the connection before it is told why.
-    if (failed) Atomics.store(this.#words, pending.slot * L.CONNECTION_WORDS + L.FAILING, 1);
+    if (failed) Atomics.store(this.#words, L.baseOf(pending.slot) + L.FAILING, 1);
     try {
       this.#hooks.settled?.(pending.message, pending.connection, failed);
     } catch (thrown) {
@@ -89,7 +89,7 @@ export class Promises {
   /** Tells handlers whose connections have ended. */
   #look(): void {
     for (const pending of this.#pending) {
-      const flags = this.#words[pending.slot * L.CONNECTION_WORDS + L.FLAGS] ?? 0;
+      const flags = this.#words[L.baseOf(pending.slot) + L.FLAGS] ?? 0;
       if (pending.wasTold || (flags & L.ENDED) === 0) continue;
       pending.wasTold = true;
       try {

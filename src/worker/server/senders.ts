@@ -38,7 +38,7 @@ export class Senders {
 
   /** Whether the connection took it: all of it will be sent, unless the connection ends before. @param kind mailbox.DATA or LAST */
   deliver(slot: number, generation: number, bytes: Uint8Array, kind: number): boolean {
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     const verdict = lock.take(this.#words, base, generation, this.#owner, 0, false);
     if (verdict === lock.GONE) return false;
     if (verdict === lock.HELD) return this.#leave(base, slot, generation, bytes, kind);

@@ -48,7 +48,8 @@ export class WaitLoop {
   readonly #turn = (): void => this.turn();
   readonly #leave = (slot: number, stamp: number, mask: number): void => this.#runner.leave(slot, stamp, mask);
   /** Cached: the getters of process are slow. */
-  readonly #output: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
+  readonly #stdout = process.stdout;
+  readonly #stderr = process.stderr;
   /** How many events the last wait has brought. */
   #count = 0;
   #now = 0;
@@ -363,7 +364,6 @@ export class WaitLoop {
   }
 
   #hasOutput(): boolean {
-    for (const stream of this.#output) if (stream.writableLength > 0) return true;
-    return false;
+    return this.#stdout.writableLength > 0 || this.#stderr.writableLength > 0;
   }
 }
