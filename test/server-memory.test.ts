@@ -15,6 +15,7 @@ import { Chains } from '../dist/shared/server/chain.js';
 import * as L from '../dist/shared/server/layout.js';
 import * as lock from '../dist/shared/server/lock.js';
 import * as mailbox from '../dist/shared/server/mailbox.js';
+import { Senders } from '../dist/worker/server/senders.js';
 import { Wire } from '../dist/worker/server/wire.js';
 import { until } from './support/service.ts';
 import { within } from './support/within.ts';
@@ -211,6 +212,30 @@ test.each([
   chains.peek(base + L.OUTPUT, out, 0, out.length);
   expect(out.toString()).toBe(text);
   chains.clear(base + L.OUTPUT);
+  expect(arena.used).toBe(0);
+});
+
+test('what has come into the mailbox, and nobody has said so yet, is sent by whoever sends next', () => {
+  const plan = L.createPlan({ threads: 1, maxConnections: 4, stateBytes: 0, memory: 1 << 20 });
+  const memory = L.memoryOf(plan);
+  const { words } = memory;
+  const arena = new Arena(plan.arena);
+  const book = new Book(plan, memory, arena);
+  const [ours, theirs] = sys.socketpair();
+  onTestFinished(() => {
+    sys.close(ours);
+    sys.close(theirs);
+  });
+  const id = book.open(ours, new Uint8Array(0), 0, 0, 0, undefined);
+  const slot = L.slotOf(id);
+  words[L.baseOf(slot) + L.FLAGS] = L.OPENED;
+  const wire = new Wire({ memory, counts: new Float64Array(8), arena, maxOutput: 1 << 20 });
+  const senders = new Senders({ memory, arena, wire, index: 0, maxOutput: 1 << 20, wake: () => {} });
+  // Its sender found the lock held, and has not come to look again: by then the lock is free.
+  expect(book.mail(id, mailbox.DATA, Buffer.from('first '), 1 << 20)).toBe(true);
+  expect(senders.deliver(slot, L.generationOf(id), Buffer.from('second'), mailbox.DATA)).toBe(true);
+  const buffer = Buffer.alloc(64);
+  expect(buffer.toString('latin1', 0, sys.read(theirs, buffer))).toBe('first second');
   expect(arena.used).toBe(0);
 });
 

@@ -50,7 +50,8 @@ export class Senders {
       this.letGo(base, slot, generation, known);
       return taken;
     }
-    this.#wire.drain(base, slot, generation);
+    // Somebody may have put something there and not come to say so: what is sent now goes behind it, and with it.
+    this.look(base, slot, generation);
     const ended = ((words[base + L.FLAGS] ?? 0) & (L.ENDING | L.DOOMED)) !== 0;
     const sent = !ended && (bytes.byteLength === 0 || this.#wire.send(base, slot, bytes));
     if (sent && kind === mailbox.LAST) {
