@@ -77,7 +77,8 @@ export class Messages {
     this.#connections = connections;
     this.#wake = wake;
     this.#promises = new Promises(memory, thread, module.hooks, {
-      settled: (slot, failed, error) => this.#settled(slot, failed, error),
+      threw: (slot, error) => this.#threw(slot, error),
+      settled: (slot, failed) => this.#settled(slot, failed),
     });
     const { frame } = module;
     if (frame !== undefined) {
@@ -209,17 +210,17 @@ export class Messages {
     this.#ends.endFor(base, slot, 'handler');
   }
 
+  #threw(slot: number, error: unknown): void {
+    const id = L.idOf(slot, Atomics.load(this.#words, L.baseOf(slot) + L.GENERATION));
+    this.#correspondence.failed(id, packError(error));
+  }
+
   /** A handler's promise has settled, in this thread: outside any run. */
-  #settled(slot: number, failed: boolean, error: unknown): void {
+  #settled(slot: number, failed: boolean): void {
     const words = this.#words;
     const base = L.baseOf(slot);
-    if (failed) {
-      const id = L.idOf(slot, Atomics.load(words, base + L.GENERATION));
-      this.#correspondence.failed(id, packError(error));
-      Atomics.or(words, base + L.COMMANDS, L.COMMAND_FAILED);
-    } else {
-      this.#counts[L.MESSAGES] = (this.#counts[L.MESSAGES] ?? 0) + 1;
-    }
+    if (failed) Atomics.or(words, base + L.COMMANDS, L.COMMAND_FAILED);
+    else this.#counts[L.MESSAGES] = (this.#counts[L.MESSAGES] ?? 0) + 1;
     Atomics.store(words, base + L.ACTIVITY, Atomics.load(this.#header, L.TICK));
     Atomics.store(words, base + L.AWAIT, 0);
     this.#wake(slot);

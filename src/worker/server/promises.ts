@@ -21,8 +21,10 @@ interface Pending {
 }
 
 export interface PromiseSink {
+  /** What is to be told of it. Before the connection can end for it. */
+  threw(slot: number, error: unknown): void;
   /** The handler's part is over. */
-  settled(slot: number, failed: boolean, error: unknown): void;
+  settled(slot: number, failed: boolean): void;
 }
 
 export class Promises {
@@ -68,13 +70,19 @@ export class Promises {
   }
 
   #settle(pending: Pending, failed: boolean, error: unknown): void {
-    let [isFailed, why] = [failed, error];
-    // What the protocol says of it may end the connection before it is told why.
-    if (failed) Atomics.store(this.#words, L.baseOf(pending.slot) + L.FAILING, 1);
+    let isFailed = failed;
+    // What the protocol says of it may end the connection before this has.
+    if (failed) {
+      Atomics.store(this.#words, L.baseOf(pending.slot) + L.FAILING, 1);
+      this.#sink.threw(pending.slot, error);
+    }
     try {
       this.#hooks.settled?.(pending.message, pending.connection, failed);
     } catch (thrown) {
-      if (!failed) [isFailed, why] = [true, thrown];
+      if (!failed) {
+        isFailed = true;
+        this.#sink.threw(pending.slot, thrown);
+      }
     }
     this.#pending.delete(pending);
     if (pending.buffer !== undefined) this.#reader?.giveBack(pending.buffer);
@@ -82,7 +90,7 @@ export class Promises {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
-    this.#sink.settled(pending.slot, isFailed, why);
+    this.#sink.settled(pending.slot, isFailed);
     this.#thread.release();
   }
 

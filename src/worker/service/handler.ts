@@ -30,12 +30,15 @@ export interface ThreadServices {
 
 export interface LoadedHandler {
   readonly handle: Handler;
-  /** It returns no promise, and uses no Ready after its run. */
-  readonly keepsNone: boolean;
+  /**
+   * A part of the package: it returns no promise, uses no Ready after its run, closes no fd that is registered, and asks its files
+   * itself whether they are ready. So no object is made for each registration, and a run that was waked costs no system call.
+   */
+  readonly isTrusted: boolean;
 }
 
 /**
- * Imports the module and runs its setup. A module of the package itself may have `setupThread` instead, and then keeps no Ready.
+ * Imports the module and runs its setup. A module of the package itself may have `setupThread` instead, and is trusted then.
  *
  * @param url as for import(), or of one of the package's own @param own those
  */
@@ -54,14 +57,14 @@ export async function loadHandler(
   const setupThread = member(mine, 'setupThread');
   if (typeof setupThread === 'function') {
     await setupThread.call(mine, handlerData, thread);
-    return { handle: handler, keepsNone: true };
+    return { handle: handler, isTrusted: true };
   }
   const setup = member(holder, 'setup') ?? member(handler, 'setup');
   if (setup !== undefined) {
     if (typeof setup !== 'function') throw invalidType('the setup of the handler module', 'a function', setup);
     await setup.call(holder, handlerData);
   }
-  return { handle: handler, keepsNone: false };
+  return { handle: handler, isTrusted: false };
 }
 
 function member(value: unknown, key: string): unknown {

@@ -228,11 +228,11 @@ export class ReadyCache {
   readonly #only: ReadyRegistration | undefined;
   readonly #kept: Array<ReadyRegistration | undefined>;
 
-  /** @param keepsNone whether the handler uses none after its run: one object is enough then @param size a power of two */
-  constructor(parts: ReadyParts, keepsNone: boolean, size = 1024) {
+  /** @param isTrusted whether the handler uses none after its run: one object is enough then @param size a power of two */
+  constructor(parts: ReadyParts, isTrusted: boolean, size = 1024) {
     this.#parts = parts;
-    this.#only = keepsNone ? new ReadyRegistration(parts, 0, 0) : undefined;
-    this.#kept = new Array(keepsNone ? 0 : size).fill(undefined);
+    this.#only = isTrusted ? new ReadyRegistration(parts, 0, 0) : undefined;
+    this.#kept = new Array(isTrusted ? 0 : size).fill(undefined);
   }
 
   of(slot: number, generation: number): ReadyRegistration {

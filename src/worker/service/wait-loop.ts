@@ -239,6 +239,7 @@ export class WaitLoop {
     const n = !this.#agenda.mayFill() ? 0 : isIdle ? this.#block(room) : this.#look(room);
     this.#now = now();
     this.#count = Math.max(0, n);
+    if (n > 0) this.#waking.came();
     if (n < 0 && n !== -EINTR && !this.#stopping()) throw new EpollError(n, 'epoll_wait', this.#epfd);
     this.#add(L.WAITS, 1);
     this.#add(L.EVENTS, this.#count);
