@@ -239,6 +239,28 @@ test('what has come into the mailbox, and nobody has said so yet, is sent by who
   expect(arena.used).toBe(0);
 });
 
+test('words of connections: each has its own, idle ones none of the cold ones', () => {
+  const plan = L.createPlan({ threads: 1, maxConnections: 2000, stateBytes: 0, memory: 1 << 20 });
+  const memory = L.memoryOf(plan);
+  const { words } = memory;
+  const book = new Book(plan, memory, new Arena(plan.arena));
+  const cold = [L.INPUT, L.BACKLOG, L.OUTPUT, L.SEEN, L.TOTAL, L.POSITION, L.EPOCH, L.SSL, L.CONTEXT];
+  const ids = Array.from({ length: 2000 }, (_, i) => book.open(i, new Uint8Array(28).fill(2), 28, 0, 0, undefined));
+  for (const id of ids) for (const at of cold) expect(words[L.baseOf(L.slotOf(id)) + at]).toBe(0);
+  for (const id of ids) for (const at of cold) words[L.baseOf(L.slotOf(id)) + at] = id;
+  for (const [i, id] of ids.entries()) {
+    const base = L.baseOf(L.slotOf(id));
+    expect(cold.map(at => words[base + at])).toEqual(cold.map(() => id));
+    expect(words[base + L.GENERATION]).toBe(L.generationOf(id));
+    expect(words[base + L.FD]).toBe(i);
+    expect(words[base + L.ADDRESS_BYTES]).toBe(28);
+  }
+  const base = L.baseOf(L.slotOf(ids[0] ?? 0));
+  L.clearWords(words, base);
+  // A thread may have a copy of what the connection before had begun.
+  expect(cold.map(at => words[base + at])).toEqual(cold.map(at => (at === L.EPOCH ? ids[0] : 0)));
+});
+
 test("what a live thread is about to push stays its own when another, that had the mailbox's lock, has died", () => {
   const plan = L.createPlan({ threads: 2, maxConnections: 4, stateBytes: 0, memory: 1 << 20 });
   const memory = L.memoryOf(plan);
