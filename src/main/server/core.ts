@@ -6,7 +6,7 @@
 import type { AddressInfo } from 'node:net';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import { LONGEST_TIMER } from '../../shared/clock.js';
-import { EpollError, invalidState, outOfRange } from '../../shared/errors.js';
+import { invalidState, outOfRange } from '../../shared/errors.js';
 import { close } from '../../shared/kernel/syscalls.js';
 import { Arena, BLOCK_BYTES } from '../../shared/server/arena.js';
 import * as L from '../../shared/server/layout.js';
@@ -16,6 +16,7 @@ import type { ServerTask } from '../../worker/server/thread-setup.js';
 import { Doorbell } from '../service/doorbell.js';
 import type { ServiceEvent } from '../service/inbox/service-event.js';
 import { onThreadDeath, WaitService } from '../service/service.js';
+import { Accepting } from './accepting.js';
 import { Book } from './book.js';
 import { Clock } from './clock.js';
 import { Closings } from './closings.js';
@@ -44,8 +45,6 @@ export class ServerCore {
   readonly #connections: Connections;
   readonly #clock: Clock;
   #context: TlsContext | undefined;
-  /** Accepted, and not registered yet. */
-  readonly #fresh: number[] = [];
   #service: WaitService | undefined;
   #listener: Listener | undefined;
   #onEmpty: () => void = () => {};
@@ -120,13 +119,8 @@ export class ServerCore {
     service.on('message', value => this.#posted(value));
     service.on('error', (error, event) => this.#failed(error, event));
     if (place === undefined) return;
-    this.#listener = await Listener.open(place, this.#options, {
-      take: (fd, address, bytes) => {
-        this.#accept(fd, address, bytes);
-        return this.#book.size < maxConnections;
-      },
-      taken: () => this.#registerAccepted(),
-    });
+    const accepting = new Accepting(this.#book, this.#connections, maxConnections, () => this.#context);
+    this.#listener = await Listener.open(place, this.#options, accepting);
     this.#listener.ref();
   }
 
@@ -136,35 +130,6 @@ export class ServerCore {
 
   get connections(): number {
     return this.#connections.accepted - this.#closings.told;
-  }
-
-  /** A connection that was accepted. */
-  #accept(fd: number, address: Uint8Array, bytes: number): void {
-    try {
-      this.#fresh.push(this.#connections.take(fd, address, bytes, undefined, this.#context));
-    } catch (error) {
-      this.#dropped(error);
-    }
-  }
-
-  /** Those that were accepted: one after the other, so that a thread that is woken for one finds the others, too. */
-  #registerAccepted(): void {
-    const ids = this.#fresh;
-    for (let i = 0; i < ids.length; i++) {
-      try {
-        this.#connections.register(ids[i] ?? 0);
-      } catch (error) {
-        this.#dropped(error);
-      }
-    }
-    for (let i = 0; i < ids.length; i++) this.#connections.greet(ids[i] ?? 0);
-    ids.length = 0;
-  }
-
-  #dropped(error: unknown): void {
-    if (this.#connections.isClosing) return;
-    const code = error instanceof EpollError ? error.code : undefined;
-    process.emitWarning(`a connection was dropped: ${error}`, code === undefined ? {} : { code });
   }
 
   /** @throws (rejects) RangeError ERR_OUT_OF_RANGE, EpollError; the fd is closed then */
