@@ -186,25 +186,42 @@ interface Weakness {
   readonly noChain?: boolean;
   /** A thread that was woken has something else to do first, and does not pass the call on. */
   readonly keepsCall?: boolean;
+  /** A thread that was called looks at the queue before it lets others call again. */
+  readonly comesLate?: boolean;
+  /** It never lets them. */
+  readonly neverComes?: boolean;
 }
 
 const IDLE = 1;
+/** What the eventfd has for whoever waits. */
 const CALL = 2;
+const CALLED = 3;
 const ASLEEP = 1;
 const RUNS = 2;
 
-type Role = 'shares 3' | 'shares 4' | 'shares 40' | 'goes to sleep' | 'sleeps' | 'sleeps, has other work' | 'takes';
+type Role =
+  | 'shares 3'
+  | 'shares 4'
+  | 'shares 40'
+  | 'goes to sleep'
+  | 'looks'
+  | 'sleeps'
+  | 'sleeps, has other work'
+  | 'takes';
 
-/** Waking.kick, WaitLoop.#block and #takeShared. The eventfd is one word: each write wakes one, several before that are one. */
+/** Waking.kick and came, WaitLoop.#block, #look and #takeShared. The eventfd is one word: each write wakes one, several before that are one. */
 function exploreSleep(roles: readonly Role[], first: readonly number[], weak: Weakness = {}): Verdict {
   const slots = 64;
   const words = new Int32Array(shipped.queueWords(slots));
-  const header = new Int32Array(3);
+  const header = new Int32Array(4);
   const make = (): Queue => new shipped.RunQueue(words, slots, header, 0);
   for (const slot of first) make().push(slot);
   header[IDLE] = roles.filter(role => role.startsWith('sleeps')).length;
   const kick = (): void => {
-    if (Atomics.load(header, IDLE) > 0) Atomics.store(header, CALL, 1);
+    if (Atomics.load(header, IDLE) > 0 && Atomics.exchange(header, CALLED, 1) === 0) Atomics.store(header, CALL, 1);
+  };
+  const came = (): void => {
+    if (!weak.neverComes && Atomics.load(header, CALLED) !== 0) Atomics.store(header, CALLED, 0);
   };
   const takes = (): number => {
     const queue = make();
@@ -233,13 +250,21 @@ function exploreSleep(roles: readonly Role[], first: readonly number[], weak: We
   const sleep = (hasOtherWork: boolean): number => {
     if (Atomics.exchange(header, CALL, 0) === 0) return ASLEEP;
     Atomics.sub(header, IDLE, 1);
-    if (!hasOtherWork) return takes();
-    if (!weak.keepsCall && !make().isEmpty) kick();
+    if (!weak.comesLate) came();
+    if (!hasOtherWork) takes();
+    else if (!weak.keepsCall && !make().isEmpty) kick();
+    if (weak.comesLate) came();
     return RUNS;
+  };
+  /** A thread that does not sleep may fetch the call for one that does. */
+  const look = (): number => {
+    if (Atomics.exchange(header, CALL, 0) !== 0) came();
+    return takes();
   };
   const programs = roles.map((role): Program => {
     if (role.startsWith('shares')) return () => share(Number(role.slice('shares '.length)));
     if (role === 'takes') return takes;
+    if (role === 'looks') return look;
     if (role === 'goes to sleep') return goToSleep;
     return () => sleep(role !== 'sleeps');
   });
@@ -262,6 +287,8 @@ const sleeps: ReadonlyArray<readonly [readonly Role[], readonly number[]]> = [
   [['takes', 'shares 4', 'sleeps'], [3]],
   [['shares 3', 'sleeps, has other work', 'sleeps'], []],
   [['shares 3', 'shares 4', 'sleeps, has other work', 'sleeps'], []],
+  [['shares 3', 'shares 4', 'looks', 'sleeps'], []],
+  [['shares 4', 'looks', 'goes to sleep'], [3]],
 ];
 const deepSleeps: typeof sleeps = [[['shares 3', 'shares 40', 'sleeps', 'goes to sleep'], []]];
 for (const [roles, first] of isDeep ? [...sleeps, ...deepSleeps] : sleeps) {
@@ -282,6 +309,13 @@ const restless: ReadonlyArray<readonly [string, Weakness, readonly Role[], reado
     ['takes', 'shares 4', 'goes to sleep'],
     [3],
   ],
+  [
+    'a queue that is looked at before others may call again',
+    { comesLate: true },
+    ['shares 3', 'shares 4', 'sleeps', 'sleeps'],
+    [],
+  ],
+  ['a call that ends all others', { neverComes: true }, ['shares 3', 'shares 4', 'sleeps', 'sleeps'], []],
   ['a call that is not passed on', { keepsCall: true }, ['shares 3', 'sleeps, has other work', 'sleeps'], []],
 ];
 for (const [name, weak, roles, first] of restless) {

@@ -111,3 +111,15 @@ test('rejects, and has closed the fd', async () => {
   peer.socket.destroy();
   socket.destroy();
 });
+
+test('one whose peer has not read for long: open() does not wait for room', async () => {
+  const source = 'export default () => {}; export const open = connection => connection.post("open");';
+  const served = await serve({ handler: module(source), ...NOWHERE });
+  const [ours, theirs] = sys.socketpair();
+  onTestFinished(() => sys.close(theirs));
+  const chunk = Buffer.alloc(65_536);
+  while (sys.write(ours, chunk) >= 0) {}
+  const told = once(served.server, 'message');
+  const { id } = await served.server.adopt(ours);
+  expect(await within(told)).toEqual(['open', { id }]);
+});

@@ -15,6 +15,7 @@ import { Chains } from '../dist/shared/server/chain.js';
 import * as L from '../dist/shared/server/layout.js';
 import * as lock from '../dist/shared/server/lock.js';
 import * as mailbox from '../dist/shared/server/mailbox.js';
+import { Senders } from '../dist/worker/server/senders.js';
 import { Wire } from '../dist/worker/server/wire.js';
 import { until } from './support/service.ts';
 import { within } from './support/within.ts';
@@ -79,25 +80,18 @@ test(`${DEATHS} deaths of threads that send`, async () => {
 
   const open = (): void => {
     const [ours, theirs] = sys.socketpair();
-    const id = book.open({
-      fd: ours,
-      address: new Uint8Array(0),
-      bytes: 0,
-      context: 0,
-      deadline: 0,
-      unread: undefined,
-    });
-    words[L.slotOf(id) * L.CONNECTION_WORDS + L.FLAGS] = L.OPENED;
+    const id = book.open(ours, new Uint8Array(0), 0, 0, 0, undefined);
+    words[L.baseOf(L.slotOf(id)) + L.FLAGS] = L.OPENED;
     peers.set(id, new Peer(theirs, id));
   };
   /** Its thread is dead: so is it. */
   const bury = (id: number): void => {
     const slot = L.slotOf(id);
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     while (lock.take(words, base, L.generationOf(id), L.MAIN, 0, true) !== lock.TAKEN) Atomics.wait(control, 3, 0, 1);
     book.retire(slot);
     book.clear(slot);
-    sys.close(words[slot * L.CONNECTION_WORDS + L.FD] ?? -1);
+    sys.close(words[L.baseOf(slot) + L.FD] ?? -1);
     book.free(slot);
     const peer = peers.get(id);
     if (peer !== undefined) {
@@ -136,7 +130,7 @@ test(`${DEATHS} deaths of threads that send`, async () => {
     await workers[index]?.terminate();
     recovery.recover(index, [...book.slots()]);
     for (const slot of [...book.slots()]) {
-      if ((Atomics.load(words, slot * L.CONNECTION_WORDS + L.COMMANDS) & L.COMMAND_THREAD) === 0) continue;
+      if ((Atomics.load(words, L.baseOf(slot) + L.COMMANDS) & L.COMMAND_THREAD) === 0) continue;
       taken++;
       bury(book.idAt(slot));
       open();
@@ -151,7 +145,7 @@ test(`${DEATHS} deaths of threads that send`, async () => {
   readAll();
   expect(pending).toEqual([]);
   for (const slot of book.slots()) {
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     expect(lock.ownerOf(words[base] ?? 0)).toBe(0);
     wire.drain(base, slot, L.generationOf(book.idAt(slot)));
     while (chains.bytesOf(base + L.OUTPUT) > 0) {
@@ -186,10 +180,9 @@ test.each([
   const book = new Book(plan, memory, arena);
   const later: Array<() => void> = [];
   const recovery = new Recovery({ memory, arena, wake: () => {}, done: () => {}, later: call => later.push(call) });
-  const given = { address: new Uint8Array(0), bytes: 0, context: 0, deadline: 0, unread: undefined };
-  const id = book.open({ fd: 1 << 20, ...given });
+  const id = book.open(1 << 20, new Uint8Array(0), 0, 0, 0, undefined);
   const slot = L.slotOf(id);
-  const base = slot * L.CONNECTION_WORDS;
+  const base = L.baseOf(slot);
   words[base + L.FLAGS] = L.OPENED;
   const intents = memory.threads[0]?.words ?? new Int32Array(8);
   const item = mailbox.write(arena, SENDER | 1, mailbox.DATA, L.generationOf(id), Buffer.alloc(2500, 97));
@@ -222,6 +215,52 @@ test.each([
   expect(arena.used).toBe(0);
 });
 
+test('what has come into the mailbox, and nobody has said so yet, is sent by whoever sends next', () => {
+  const plan = L.createPlan({ threads: 1, maxConnections: 4, stateBytes: 0, memory: 1 << 20 });
+  const memory = L.memoryOf(plan);
+  const { words } = memory;
+  const arena = new Arena(plan.arena);
+  const book = new Book(plan, memory, arena);
+  const [ours, theirs] = sys.socketpair();
+  onTestFinished(() => {
+    sys.close(ours);
+    sys.close(theirs);
+  });
+  const id = book.open(ours, new Uint8Array(0), 0, 0, 0, undefined);
+  const slot = L.slotOf(id);
+  words[L.baseOf(slot) + L.FLAGS] = L.OPENED;
+  const wire = new Wire({ memory, counts: new Float64Array(8), arena, maxOutput: 1 << 20 });
+  const senders = new Senders({ memory, arena, wire, index: 0, maxOutput: 1 << 20, wake: () => {} });
+  // Its sender found the lock held, and has not come to look again: by then the lock is free.
+  expect(book.mail(id, mailbox.DATA, Buffer.from('first '), 1 << 20)).toBe(true);
+  expect(senders.deliver(slot, L.generationOf(id), Buffer.from('second'), mailbox.DATA)).toBe(true);
+  const buffer = Buffer.alloc(64);
+  expect(buffer.toString('latin1', 0, sys.read(theirs, buffer))).toBe('first second');
+  expect(arena.used).toBe(0);
+});
+
+test('words of connections: each has its own, idle ones none of the cold ones', () => {
+  const plan = L.createPlan({ threads: 1, maxConnections: 2000, stateBytes: 0, memory: 1 << 20 });
+  const memory = L.memoryOf(plan);
+  const { words } = memory;
+  const book = new Book(plan, memory, new Arena(plan.arena));
+  const cold = [L.INPUT, L.BACKLOG, L.OUTPUT, L.SEEN, L.TOTAL, L.POSITION, L.EPOCH, L.SSL, L.CONTEXT];
+  const ids = Array.from({ length: 2000 }, (_, i) => book.open(i, new Uint8Array(28).fill(2), 28, 0, 0, undefined));
+  for (const id of ids) for (const at of cold) expect(words[L.baseOf(L.slotOf(id)) + at]).toBe(0);
+  for (const id of ids) for (const at of cold) words[L.baseOf(L.slotOf(id)) + at] = id;
+  for (const [i, id] of ids.entries()) {
+    const base = L.baseOf(L.slotOf(id));
+    expect(cold.map(at => words[base + at])).toEqual(cold.map(() => id));
+    expect(words[base + L.GENERATION]).toBe(L.generationOf(id));
+    expect(words[base + L.FD]).toBe(i);
+    expect(words[base + L.ADDRESS_BYTES]).toBe(28);
+  }
+  const base = L.baseOf(L.slotOf(ids[0] ?? 0));
+  L.clearWords(words, base);
+  // A thread may have a copy of what the connection before had begun.
+  expect(cold.map(at => words[base + at])).toEqual(cold.map(at => (at === L.EPOCH ? ids[0] : 0)));
+});
+
 test("what a live thread is about to push stays its own when another, that had the mailbox's lock, has died", () => {
   const plan = L.createPlan({ threads: 2, maxConnections: 4, stateBytes: 0, memory: 1 << 20 });
   const memory = L.memoryOf(plan);
@@ -229,10 +268,9 @@ test("what a live thread is about to push stays its own when another, that had t
   const arena = new Arena(plan.arena);
   const book = new Book(plan, memory, arena);
   const recovery = new Recovery({ memory, arena, wake: () => {}, done: () => {}, later: () => {} });
-  const given = { address: new Uint8Array(0), bytes: 0, context: 0, deadline: 0, unread: undefined };
-  const id = book.open({ fd: 1 << 20, ...given });
+  const id = book.open(1 << 20, new Uint8Array(0), 0, 0, 0, undefined);
   const [slot, generation] = [L.slotOf(id), L.generationOf(id)];
-  const base = slot * L.CONNECTION_WORDS;
+  const base = L.baseOf(slot);
   words[base + L.FLAGS] = L.OPENED;
   const chains = new Chains(arena, words);
   // Thread 0 has output, and has taken an item out of the mailbox; thread 1 is about to push another.

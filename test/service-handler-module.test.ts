@@ -50,3 +50,8 @@ test('CommonJS: setup beside either', async () => {
   await expectToRun(file('setup-plain.cjs', source('module.exports')), 'set up');
   await expectToRun(file('setup-compiled.cjs', source('exports.default')), 'set up');
 });
+
+test("a function of the name that the package's own modules use is nobody's business", () => {
+  const source = `export const setupThread = () => { throw new Error('called'); };\nexport default ${BODY};`;
+  return expectToRun(file('own-name.mjs', source));
+});

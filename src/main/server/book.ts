@@ -11,21 +11,9 @@ import * as lock from '../../shared/server/lock.js';
 import * as mailbox from '../../shared/server/mailbox.js';
 
 /** How the main thread knows a slot: bits. */
-export const REGISTERED = 1;
+export const GREETED = 1;
 export const ANNOUNCED = 2;
 export const CLOSED = 4;
-
-export interface NewConnection {
-  readonly fd: number;
-  /** The peer's struct sockaddr, of `bytes` bytes. */
-  readonly address: Uint8Array;
-  readonly bytes: number;
-  /** The TLS context's pointer; 0 for none. */
-  readonly context: number;
-  /** In milliseconds from now; 0: none. */
-  readonly deadline: number;
-  readonly unread: Uint8Array | undefined;
-}
 
 export class Book {
   readonly #memory: L.ServerMemory;
@@ -34,6 +22,8 @@ export class Book {
   readonly #state: Uint8Array;
   readonly #stride: number;
   readonly #slots: number;
+  /** The same memory as `words`, byte by byte. */
+  readonly #bytes: Uint8Array;
   readonly #generations: Int32Array;
   /** Slots that were freed, in turn: a ring. */
   readonly #freed: Int32Array;
@@ -52,36 +42,48 @@ export class Book {
     this.#state = new Uint8Array(plan.state);
     this.#stride = L.stateStride(plan.stateBytes);
     this.#slots = plan.slots;
+    this.#bytes = new Uint8Array(memory.words.buffer, memory.words.byteOffset, memory.words.byteLength);
     this.#generations = new Int32Array(plan.slots);
     this.#freed = new Int32Array(plan.slots);
     this.#known = new Uint8Array(plan.slots);
   }
 
-  /** A slot for a connection, which others know from now on. Its id; -1: no memory for what was read of it. */
-  open(connection: NewConnection): number {
+  /**
+   * A slot for a connection, which others know from now on. Its id; -1: no memory for what was read of it. (No object is made for
+   * what it is given: idle connections are many.)
+   *
+   * @param address the peer's struct sockaddr, of `bytes` bytes
+   * @param context the TLS context's pointer; 0 for none
+   * @param deadline in milliseconds from now; 0: none
+   */
+  open(
+    fd: number,
+    address: Uint8Array,
+    bytes: number,
+    context: number,
+    deadline: number,
+    unread: Uint8Array | undefined,
+  ): number {
     const { words, slotOfFd, header } = this.#memory;
-    const { fd, address, bytes, context, deadline, unread } = connection;
     const slot = this.#take();
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     const generation = ((this.#generations[slot] ?? 0) + 1) % 2 ** 29 || 1;
     this.#generations[slot] = generation;
     this.#known[slot] = 0;
     if (words[base + L.STATE_USED] === 1) this.#state.fill(0, slot * this.#stride, (slot + 1) * this.#stride);
-    const epoch = words[base + L.EPOCH] ?? 0;
-    words.fill(0, base + L.EVENTS, base + L.CONNECTION_WORDS);
+    L.clearWords(words, base);
     this.dropMail(slot);
     const tick = Atomics.load(header, L.TICK);
-    words[base + L.EPOCH] = (epoch + 1) | 0;
     words[base + L.FD] = fd;
-    words[base + L.FLAGS] = L.READABLE | (context === 0 ? 0 : L.SHAKING);
+    // Not READABLE: what is there to read by now, the kernel tells when it is registered.
+    words[base + L.FLAGS] = context === 0 ? 0 : L.SHAKING;
     words[base + L.ACTIVITY] = tick;
     words[base + L.DEADLINE] = deadline === 0 ? 0 : sharedDeadline(deadline);
-    L.storeWide(words, base + L.CONTEXT, context);
+    if (context !== 0) L.storeWide(words, base + L.CONTEXT, context);
     // Of a unix socket there is nothing to tell.
     const most = bytes > L.ADDRESS_WORDS * 4 || address[0] === AF_UNIX ? 0 : bytes;
-    new Uint8Array(words.buffer, words.byteOffset + (base + L.ADDRESS) * 4, L.ADDRESS_WORDS * 4).set(
-      address.subarray(0, most),
-    );
+    const at = (base + L.ADDRESS) * 4;
+    for (let i = 0; i < most; i++) this.#bytes[at + i] = address[i] ?? 0;
     words[base + L.ADDRESS_BYTES] = most;
     if (unread !== undefined && !this.#chains.append(base + L.BACKLOG, slot + 1, unread, 0, unread.length)) {
       this.#chains.clear(base + L.BACKLOG);
@@ -114,13 +116,13 @@ export class Book {
 
   /** Nobody may send to it, or run it, any more. */
   retire(slot: number): void {
-    Atomics.store(this.#memory.words, slot * L.CONNECTION_WORDS + L.GENERATION, 0);
+    Atomics.store(this.#memory.words, L.baseOf(slot) + L.GENERATION, 0);
   }
 
   /** It is retired, and nothing can touch its fd: the slot is anybody's. */
   free(slot: number): void {
     const { words, slotOfFd } = this.#memory;
-    const fd = words[slot * L.CONNECTION_WORDS + L.FD] ?? -1;
+    const fd = words[L.baseOf(slot) + L.FD] ?? -1;
     if (slotOfFd[fd] === slot + 1) slotOfFd[fd] = 0;
     this.dropMail(slot);
     this.#putBack(slot);
@@ -129,7 +131,7 @@ export class Book {
 
   /** What was pushed when its connection had just ended. */
   dropMail(slot: number): void {
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     for (let item = mailbox.takeAll(this.#arena, this.#memory.words, base); item >= 0; ) {
       const next = mailbox.after(this.#arena, item);
       mailbox.drop(this.#arena, item);
@@ -141,28 +143,37 @@ export class Book {
   sweep(): void {
     const { words, header } = this.#memory;
     for (let slot = Atomics.load(header, L.TOP) - 1; slot >= 0; slot--) {
-      const base = slot * L.CONNECTION_WORDS;
+      const base = L.baseOf(slot);
       if (words[base + L.MAIL] !== 0 && Atomics.load(words, base + L.GENERATION) === 0) this.dropMail(slot);
     }
   }
 
   /** All that is kept for it, of a connection that no thread has any more. */
   clear(slot: number): void {
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     for (const at of [L.INPUT, L.BACKLOG, L.OUTPUT]) this.#chains.clear(base + at);
     this.dropMail(slot);
   }
 
   /** Its id; 0: there is no connection. */
   idAt(slot: number): number {
-    const generation = Atomics.load(this.#memory.words, slot * L.CONNECTION_WORDS + L.GENERATION);
+    const generation = Atomics.load(this.#memory.words, L.baseOf(slot) + L.GENERATION);
     return generation === 0 ? 0 : L.idOf(slot, generation);
+  }
+
+  /** The next slot from `from` on that a connection has; -1: there is none. */
+  next(from: number): number {
+    const { words, header } = this.#memory;
+    const top = Atomics.load(header, L.TOP);
+    for (let slot = from; slot < top; slot++) {
+      if (Atomics.load(words, L.baseOf(slot) + L.GENERATION) !== 0) return slot;
+    }
+    return -1;
   }
 
   /** The slots that connections have. */
   *slots(): IterableIterator<number> {
-    const top = Atomics.load(this.#memory.header, L.TOP);
-    for (let slot = 0; slot < top; slot++) if (this.idAt(slot) !== 0) yield slot;
+    for (let slot = this.next(0); slot >= 0; slot = this.next(slot + 1)) yield slot;
   }
 
   knows(slot: number, what: number): boolean {
@@ -182,7 +193,7 @@ export class Book {
     const { words } = this.#memory;
     const slot = L.slotOf(id);
     const generation = L.generationOf(id);
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     if (slot >= this.#slots || generation === 0 || !lock.isOpen(words, base, generation)) return false;
     const kept = this.#chains.bytesOf(base + L.OUTPUT) + mailbox.bytesIn(this.#arena, words, base);
     if (kept + bytes.byteLength > maxOutput) {

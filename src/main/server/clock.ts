@@ -51,8 +51,9 @@ export class Clock {
     Atomics.store(header, L.TICK, tick);
     const idle = this.#idle;
     this.#book.sweep();
-    for (const slot of this.#book.slots()) {
-      const base = slot * L.CONNECTION_WORDS;
+    // No iterator: it would make an object for each connection with each tick.
+    for (let slot = this.#book.next(0); slot >= 0; slot = this.#book.next(slot + 1)) {
+      const base = L.baseOf(slot);
       const flags = words[base + L.FLAGS] ?? 0;
       if ((flags & L.ENDED) !== 0) continue;
       const deadline = words[base + L.DEADLINE] ?? 0;

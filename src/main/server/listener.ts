@@ -20,6 +20,8 @@ import type { CheckedServerOptions, Place } from './options.js';
 
 /** How many are accepted before the event loop has a turn. */
 const BATCH = 64;
+/** How many before they are taken into service. */
+const TOGETHER = 16;
 const ENOBUFS = 105;
 /** After which the kernel is asked again. */
 const PAUSE_MS = 100;
@@ -27,13 +29,18 @@ const SHORTAGES = new Set([-EMFILE, -ENFILE, -ENOMEM, -ENOBUFS]);
 /** What has nothing to do with the listening socket: accept(2) reports a connection's own troubles, too. */
 const TRIED_AGAIN = 1000;
 
-/** Takes a connection. @param address the peer's struct sockaddr, of `bytes` bytes @returns whether there is room for another */
-export type Taker = (fd: number, address: Uint8Array, bytes: number) => boolean;
+/** What becomes of connections. */
+export interface Taker {
+  /** @param address the peer's struct sockaddr, of `bytes` bytes @returns whether there is room for another */
+  take(fd: number, address: Uint8Array, bytes: number): boolean;
+  /** Some were taken, and no other comes at once. */
+  taken(): void;
+}
 
 export class Listener {
   readonly #fd: number;
   readonly #path: string | undefined;
-  readonly #take: Taker;
+  readonly #taker: Taker;
   readonly #address: AddressInfo | string;
   readonly #peer = new Uint8Array(SOCKADDR_BYTES);
   readonly #bytes = new Uint32Array(1);
@@ -45,19 +52,19 @@ export class Listener {
   #closed = false;
 
   /** @param ref whether it keeps the process alive @throws EpollError EADDRINUSE … */
-  static async open(place: Place, options: CheckedServerOptions, take: Taker): Promise<Listener> {
+  static async open(place: Place, options: CheckedServerOptions, taker: Taker): Promise<Listener> {
     const { backlog, reusePort } = options;
-    if ('path' in place) return new Listener(listen({ path: place.path, backlog }), place.path, take);
+    if ('path' in place) return new Listener(listen({ path: place.path, backlog }), place.path, taker);
     const { port, host, ipv6Only } = place;
     const address = host === undefined || isIP(host.split('%')[0] ?? '') !== 0 ? host : (await lookup(host)).address;
     const where = address === undefined ? {} : { host: address };
-    return new Listener(listen({ ...where, port, backlog, reusePort, ipv6Only }), undefined, take);
+    return new Listener(listen({ ...where, port, backlog, reusePort, ipv6Only }), undefined, taker);
   }
 
-  private constructor(fd: number, path: string | undefined, take: Taker) {
+  private constructor(fd: number, path: string | undefined, taker: Taker) {
     this.#fd = fd;
     this.#path = path;
-    this.#take = take;
+    this.#taker = taker;
     try {
       // The connections have it from their listening socket.
       if (path === undefined) setNoDelay(fd);
@@ -106,25 +113,35 @@ export class Listener {
   }
 
   #accept(): void {
+    for (let left = BATCH; left > 0; left -= TOGETHER) {
+      const hasMore = this.#acceptSome();
+      this.#taker.taken();
+      if (!hasMore) return;
+    }
+    this.#soon();
+  }
+
+  /** Whether there may be more. */
+  #acceptSome(): boolean {
     let aborted = 0;
-    for (let left = BATCH; left > 0; ) {
-      if (this.#paused || this.#closed || this.#timer !== undefined) return;
+    for (let left = TOGETHER; left > 0; ) {
+      if (this.#paused || this.#closed || this.#timer !== undefined) return false;
       const fd = acceptFrom(this.#fd, this.#peer, this.#bytes);
       if (fd >= 0) {
         left--;
         this.#warned = false;
-        if (!this.#take(fd, this.#peer, this.#bytes[0] ?? 0)) this.#paused = true;
+        if (!this.#taker.take(fd, this.#peer, this.#bytes[0] ?? 0)) this.#paused = true;
       } else if (fd === -EAGAIN) {
-        return;
+        return false;
       } else if (SHORTAGES.has(fd)) {
         this.#rest(fd);
-        return;
+        return false;
       } else if (fd !== -EINTR && ++aborted > TRIED_AGAIN) {
         this.#rest(fd);
-        return;
+        return false;
       }
     }
-    this.#soon();
+    return true;
   }
 
   /** The kernel has nothing for another connection: those that come wait. */

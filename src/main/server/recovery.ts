@@ -47,7 +47,7 @@ export class Recovery {
     const intents = this.#parts.memory.threads[index]?.words;
     const target = intents !== undefined && intents[L.INTENT] !== 0 ? (intents[L.INTENT_SLOT] ?? -1) : -1;
     for (const slot of slots) {
-      const base = slot * L.CONNECTION_WORDS;
+      const base = L.baseOf(slot);
       const isHeld = lock.seize(words, base, owner, L.MAIN);
       const waits = Atomics.compareExchange(words, base + L.AWAIT, owner, 0) === owner;
       if (isHeld) this.#takeOver(slot, base);
@@ -63,6 +63,7 @@ export class Recovery {
   #takeOver(slot: number, base: number): void {
     const words = this.#words;
     for (const at of [L.INPUT, L.BACKLOG, L.OUTPUT]) words.fill(0, base + at, base + at + 4);
+    words[base + L.EPOCH] = ((words[base + L.EPOCH] ?? 0) + 1) | 0;
     this.#freeTagged(slot + 1);
     const flags = words[base + L.FLAGS] ?? 0;
     if ((flags & L.ENDED) === 0) Atomics.or(words, base + L.COMMANDS, L.COMMAND_THREAD);
@@ -79,7 +80,7 @@ export class Recovery {
   /** The item that the dead thread was about to push, if it did not. */
   #settleIntent(slot: number, owner: number): void {
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     const generation = Atomics.load(words, base + L.GENERATION);
     const verdict = generation === 0 ? lock.GONE : lock.take(words, base, generation, L.MAIN, 0, true);
     if (verdict === lock.HELD) {

@@ -12,7 +12,7 @@ import { getpeername, setNoDelay } from '../../shared/kernel/sockets.js';
 import { close, requireLinux, setNonblocking } from '../../shared/kernel/syscalls.js';
 import { detachPaused } from '../detach.js';
 import { TypedEmitter } from '../typed-emitter.js';
-import type { ServerCore, ServerSink } from './core.js';
+import type { ServerCore } from './core.js';
 import type { ServerEvents, ServerStats } from './events.js';
 import {
   type CheckedServerOptions,
@@ -21,6 +21,7 @@ import {
   type ServerTlsOptions,
   tlsOptions,
 } from './options.js';
+import type { ServerSink } from './telling.js';
 
 const MOST_ID = Number.MAX_SAFE_INTEGER;
 
@@ -121,21 +122,21 @@ export class Server extends TypedEmitter<ServerEvents> implements AsyncDisposabl
 
   /** @throws TypeError, RangeError for arguments */
   send(id: number, bytes: Uint8Array | string): boolean {
-    return this.#core.send(args.integer(id, 'id', 0, MOST_ID), bytesOf(bytes));
+    return this.#core.outgoing.send(args.integer(id, 'id', 0, MOST_ID), bytesOf(bytes));
   }
 
   end(id: number): boolean {
-    return this.#core.end(args.integer(id, 'id', 0, MOST_ID));
+    return this.#core.outgoing.end(args.integer(id, 'id', 0, MOST_ID));
   }
 
   destroy(id: number): boolean {
-    return this.#core.destroy(args.integer(id, 'id', 0, MOST_ID));
+    return this.#core.outgoing.destroy(args.integer(id, 'id', 0, MOST_ID));
   }
 
   /** To all, or all but one; how many took it. */
   broadcast(bytes: Uint8Array | string, except?: number): number {
     if (except !== undefined) args.integer(except, 'except', 0, MOST_ID);
-    return this.#core.broadcast(bytesOf(bytes), except);
+    return this.#core.outgoing.broadcast(bytesOf(bytes), except);
   }
 
   /** New connections are made with it from now on; throws for wrong options, and the one before stays. */

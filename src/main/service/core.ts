@@ -8,6 +8,7 @@ import { knowsRegisteredFiles } from '../../shared/kernel/syscalls.js';
 import { Files } from '../../shared/service/files.js';
 import * as L from '../../shared/service/layout.js';
 import { Waking } from '../../shared/service/waking.js';
+import { Direct } from './direct.js';
 import { addExitHook, removeExitHook } from './exit-hook.js';
 import { Intake, type Sink } from './inbox/intake.js';
 import type { CheckedOptions } from './options.js';
@@ -22,6 +23,7 @@ export class Core {
   readonly intake: Intake;
   readonly resources: Resources;
   readonly pool: ThreadPool;
+  readonly direct: Direct;
   readonly #waking: Waking;
   readonly #sink: Sink;
   readonly #header: Int32Array;
@@ -41,6 +43,7 @@ export class Core {
     this.#waking = new Waking(plan, wakeFd);
     const waking = this.#waking;
     this.registry = new Registry({ plan, capacity, epfd, exitFd, wakeFd, files, waking });
+    this.direct = new Direct(this.registry, waking, capacity);
     this.intake = new Intake({
       plan,
       capacity,

@@ -11,6 +11,7 @@ import { requireLinux } from '../../shared/kernel/syscalls.js';
 import { refuseOnBun } from '../../shared/runtime.js';
 import { TypedEmitter } from '../typed-emitter.js';
 import { Core } from './core.js';
+import type { Direct } from './direct.js';
 import type { Sink } from './inbox/intake.js';
 import { EventIteration } from './inbox/iteration.js';
 import type { Registration, ServiceEvent, WaitServiceEvents } from './inbox/service-event.js';
@@ -34,6 +35,15 @@ const deathListeners = new WeakMap<WaitService, (index: number) => void>();
 /** Calls `listener` when a thread has died, before its successor begins and before the 'error'. @internal */
 export function onThreadDeath(service: WaitService, listener: (index: number) => void): void {
   deathListeners.set(service, listener);
+}
+
+const directs = new WeakMap<WaitService, Direct>();
+
+/** Its registrations, for a part of the package; not once it is closed. @internal */
+export function directOf(service: WaitService): Direct {
+  const direct = directs.get(service);
+  if (direct === undefined) throw invalidState('not a service');
+  return direct;
 }
 
 /**
@@ -83,6 +93,7 @@ export class WaitService
       message: value => this.emit('message', value),
       error: (error, event) => (event === undefined ? this.emit('error', error) : this.emit('error', error, event)),
     });
+    directs.set(this, this.#core.direct);
   }
 
   /**

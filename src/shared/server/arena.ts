@@ -59,7 +59,7 @@ export function createArena(memory: number): ArenaPlan {
 export class Arena {
   readonly blocks: number;
   /** Block `i` begins at `i * BLOCK_BYTES`. */
-  readonly bytes: Buffer;
+  readonly bytes: Uint8Array;
   /** Its words begin at `i * BLOCK_WORDS`. */
   readonly meta: Int32Array;
   readonly #header: Int32Array;
@@ -69,7 +69,7 @@ export class Arena {
 
   constructor({ bytes, meta, blocks }: ArenaPlan) {
     this.blocks = blocks;
-    this.bytes = Buffer.from(bytes);
+    this.bytes = new Uint8Array(bytes);
     this.#header = new Int32Array(meta, 0, HEADER_WORDS);
     this.meta = new Int32Array(meta, HEADER_WORDS * 4);
   }

@@ -166,6 +166,7 @@ export class Chains {
   /** Drops all of it. */
   clear(at: number): void {
     const words = this.#words;
+    if (words[at + HEAD] === 0) return;
     this.#freeFrom(this.headOf(at));
     words.fill(0, at, at + 4);
   }

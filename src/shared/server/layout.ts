@@ -35,6 +35,17 @@ const THREAD_WORDS = COUNTS_AT + THREAD_COUNTS * 2;
 export const MAIN = 255;
 
 // ---- a connection's words --------------------------------------------------------------------------------
+// Those that every connection has, and apart from them those of which an idle one without TLS has none: pages of these are
+// committed where they are used alone. Nothing writes a zero into one that is zero.
+const HOT_WORDS = 24;
+const COLD_WORDS = 24;
+/** So many connections' hot words stand together, and then their cold ones. */
+const GROUP_BITS = 10;
+const GROUP = 1 << GROUP_BITS;
+const GROUP_WORDS = GROUP * (HOT_WORDS + COLD_WORDS);
+/** From a connection's hot words to its cold ones. */
+const COLD = GROUP * HOT_WORDS;
+
 // Anybody's, by Atomics:
 /** See lock.ts. */
 export const LOCK = 0;
@@ -60,31 +71,36 @@ export const FD = 10;
 export const ACTIVITY = 11;
 /** When its handshake, or its end, has taken too long, as sharedDeadline() has it; 0: never. */
 export const DEADLINE = 12;
-/** Chains (see chain.ts): the beginning of a message, input that nobody has looked at, and output. */
-export const INPUT = 13;
-export const BACKLOG = 17;
-export const OUTPUT = 21;
-/** How much of the message frame() has seen, its length once that is known, and where frame() stopped. */
-export const SEEN = 25;
-export const TOTAL = 26;
-export const POSITION = 27;
-/** The SSL's address, and, until it is made, its context's; two halves each. */
-export const SSL = 28;
-export const CONTEXT = 30;
-/** Counts the messages whose beginning was kept: a thread's own copy of one (assembly.ts) is good for its epoch only. */
-export const EPOCH = 32;
 /** 1 once `state` was asked for. */
-export const STATE_USED = 33;
+export const STATE_USED = 13;
 /** The registration's id with the service, in two halves; the higher has KNOWN set once both are there. */
-export const REGISTRATION = 34;
+export const REGISTRATION = 14;
 /** The peer's struct sockaddr: its bytes, and how many. */
-export const ADDRESS = 36;
+export const ADDRESS = 16;
 export const ADDRESS_WORDS = 7;
-export const ADDRESS_BYTES = 43;
+export const ADDRESS_BYTES = 23;
+// The same, cold:
+/** Chains (see chain.ts): the beginning of a message, input that nobody has looked at, and output. */
+export const INPUT = COLD + 0;
+export const BACKLOG = COLD + 4;
+export const OUTPUT = COLD + 8;
+/** How much of the message frame() has seen, its length once that is known, and where frame() stopped. */
+export const SEEN = COLD + 12;
+export const TOTAL = COLD + 13;
+export const POSITION = COLD + 14;
+/** Counts the messages whose beginning was kept: a thread's own copy of one (assembly.ts) is good for its epoch only. Never set back. */
+export const EPOCH = COLD + 15;
+/** The SSL's address, and, until it is made, its context's; two halves each. */
+export const SSL = COLD + 16;
+export const CONTEXT = COLD + 18;
 /** With TLS: how much of what the session has read and written was counted; two halves each. */
-export const WIRE_READ = 44;
-export const WIRE_WRITTEN = 46;
-export const CONNECTION_WORDS = 48;
+export const WIRE_READ = COLD + 20;
+export const WIRE_WRITTEN = COLD + 22;
+
+/** Where a connection's words begin. */
+export function baseOf(slot: number): number {
+  return (slot >>> GROUP_BITS) * GROUP_WORDS + (slot & (GROUP - 1)) * HOT_WORDS;
+}
 
 // ---- FLAGS -------------------------------------------------------------------------------------------------
 /** The TLS handshake is not done. */
@@ -131,6 +147,7 @@ export const REPORT_DONE = 0x4;
 const SLACK = 1024;
 const SLOT_BITS = 24;
 export const MOST_CONNECTIONS = 2 ** SLOT_BITS - SLACK;
+const PAGE_WORDS = 1024;
 const MOST_MAPPED_FDS = 1 << 20;
 
 export interface ServerLimits {
@@ -167,11 +184,17 @@ export function stateStride(stateBytes: number): number {
   return Math.ceil(stateBytes / 8) * 8;
 }
 
+/** Of so many connections. */
+function wordsOf(slots: number): number {
+  return Math.ceil(slots / GROUP) * GROUP_WORDS;
+}
+
 function wordsAt(threads: number, slots: number) {
   const threadsAt = HEADER_WORDS;
-  const connectionsAt = threadsAt + threads * THREAD_WORDS;
+  // Cold words begin pages of their own.
+  const connectionsAt = Math.ceil((threadsAt + threads * THREAD_WORDS) / PAGE_WORDS) * PAGE_WORDS;
   const bits = Math.ceil(slots / 32);
-  const dirtyAt = connectionsAt + slots * CONNECTION_WORDS;
+  const dirtyAt = connectionsAt + wordsOf(slots);
   const slotsAt = dirtyAt + bits;
   return { threadsAt, connectionsAt, bits, dirtyAt, slotsAt, end: slotsAt + MOST_MAPPED_FDS };
 }
@@ -179,7 +202,7 @@ function wordsAt(threads: number, slots: number) {
 /** The same memory, as both sides use it. */
 export interface ServerMemory {
   readonly header: Int32Array;
-  /** Connection `slot`'s begin at `slot * CONNECTION_WORDS`. */
+  /** A connection's begin at `baseOf(slot)`. */
   readonly words: Int32Array;
   /** A bit for each slot with a REPORT. */
   readonly dirty: Int32Array;
@@ -199,7 +222,7 @@ export function memoryOf(plan: ServerPlan): ServerMemory {
   const view = (from: number, length: number): Int32Array => new Int32Array(memory, from * 4, length);
   return {
     header: view(0, HEADER_WORDS),
-    words: view(at.connectionsAt, slots * CONNECTION_WORDS),
+    words: view(at.connectionsAt, wordsOf(slots)),
     dirty: view(at.dirtyAt, at.bits),
     slotOfFd: view(at.slotsAt, MOST_MAPPED_FDS),
     threads: Array.from({ length: threads }, (_, index) => {
@@ -226,7 +249,7 @@ export function generationOf(id: number): number {
   return Math.floor(id / SLOTS);
 }
 
-const KNOWN = 0x8000_0000;
+const KNOWN = 0x8000_0000 | 0;
 
 /** Tells the registration's id, whoever knows it first. */
 export function storeRegistration(words: Int32Array, base: number, id: number): void {
@@ -237,7 +260,17 @@ export function storeRegistration(words: Int32Array, base: number, id: number): 
 /** -1: not known yet. */
 export function loadRegistration(words: Int32Array, base: number): number {
   const high = Atomics.load(words, base + REGISTRATION + 1);
-  return high === 0 ? -1 : (high & ~KNOWN) * 2 ** 32 + ((words[base + REGISTRATION] ?? 0) >>> 0);
+  if (high === 0) return -1;
+  const low = words[base + REGISTRATION] ?? 0;
+  return high === KNOWN && low >= 0 ? low : (high & ~KNOWN) * 2 ** 32 + (low >>> 0);
+}
+
+/** All of a connection's words are 0 from now on, but for those that outlive it. */
+export function clearWords(words: Int32Array, base: number): void {
+  words.fill(0, base + EVENTS, base + HOT_WORDS);
+  for (let at = base + COLD; at < base + COLD + COLD_WORDS; at++) {
+    if (words[at] !== 0 && at !== base + EPOCH) words[at] = 0;
+  }
 }
 
 /** A pointer, or another whole number below 2^53, in two words. */
@@ -247,5 +280,8 @@ export function storeWide(words: Int32Array, at: number, value: number): void {
 }
 
 export function loadWide(words: Int32Array, at: number): number {
-  return (words[at + 1] ?? 0) * 2 ** 32 + ((words[at] ?? 0) >>> 0);
+  const high = words[at + 1] ?? 0;
+  const low = words[at] ?? 0;
+  // As often as not it is 0, and the sum would be a number of its own on the heap.
+  return high === 0 && low >= 0 ? low : high * 2 ** 32 + (low >>> 0);
 }

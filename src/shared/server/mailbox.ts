@@ -37,7 +37,8 @@ export function write(arena: Arena, tag: number, kind: number, generation: numbe
   let block = first;
   for (let position = 0; ; ) {
     const length = Math.min(BLOCK_BYTES, bytes.length - position);
-    arena.bytes.set(bytes.subarray(position, position + length), block * BLOCK_BYTES);
+    const part = length === bytes.length ? bytes : bytes.subarray(position, position + length);
+    arena.bytes.set(part, block * BLOCK_BYTES);
     meta[block * BLOCK_WORDS + LENGTH] = length;
     position += length;
     if (position === bytes.length) return first;

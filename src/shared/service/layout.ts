@@ -25,6 +25,8 @@ export const IDLE = 16;
 export const DOZING = 17;
 /** When a thread last looked after its peers (sharedTime). */
 export const WATCHED = 18;
+/** 1: a thread was called for the run queue, and none has come back from the kernel since. */
+export const CALLED = 19;
 /** The run queue: where the next search begins. */
 export const CURSOR = 32;
 const HEADER_WORDS = 64;

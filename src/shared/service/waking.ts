@@ -31,9 +31,18 @@ export class Waking {
   /**
    * Wakes a thread, if one sleeps. After the queue was filled: a thread counts itself among the sleepers before it looks at
    * the queue for the last time, so one of the two sees the other.
+   *
+   * Once only until a thread has come back from the kernel, however many are to run: that one looks at the queue after it has taken
+   * CALLED back, so it sees what was put there by whoever found CALLED set; and it calls the next if there is more than it takes.
    */
   kick(): void {
-    if (Atomics.load(this.#header, L.IDLE) > 0) write(this.#wakeFd, ONE, 8);
+    const header = this.#header;
+    if (Atomics.load(header, L.IDLE) > 0 && Atomics.exchange(header, L.CALLED, 1) === 0) write(this.#wakeFd, ONE, 8);
+  }
+
+  /** A thread has come back from the kernel with something, perhaps with that call. Before it looks at the queue. */
+  came(): void {
+    if (Atomics.load(this.#header, L.CALLED) !== 0) Atomics.store(this.#header, L.CALLED, 0);
   }
 
   /** One more run for that registration; `slot` is the id's. */

@@ -40,7 +40,7 @@ class LiveFraming implements Framing {
   }
 
   set position(value: number) {
-    this.#words[this.base + L.POSITION] = value;
+    if (this.position !== value) this.#words[this.base + L.POSITION] = value;
   }
 
   get ending(): boolean {
@@ -110,12 +110,12 @@ export class Correspondence implements Host {
   // ---- what it is -------------------------------------------------------------------------------------------
 
   isOpen(slot: number, generation: number): boolean {
-    return lock.isOpen(this.#words, slot * L.CONNECTION_WORDS, generation);
+    return lock.isOpen(this.#words, L.baseOf(slot), generation);
   }
 
   addressOf(slot: number, generation: number): { readonly address: string; readonly port: number } | undefined {
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     if (Atomics.load(words, base + L.GENERATION) !== generation) return undefined;
     const length = words[base + L.ADDRESS_BYTES] ?? 0;
     const bytes = Buffer.from(words.slice(base + L.ADDRESS, base + L.ADDRESS + L.ADDRESS_WORDS).buffer);
@@ -126,7 +126,7 @@ export class Correspondence implements Host {
   tlsOf(slot: number, generation: number): ConnectionTls | undefined {
     if (!this.#task.tls) return undefined;
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     const isOwn = this.#isOwn(slot, generation);
     if (!isOwn && lock.take(words, base, generation, this.#owner, 0, true) !== lock.TAKEN) return undefined;
     const ssl = L.loadWide(words, base + L.SSL);
@@ -141,12 +141,12 @@ export class Correspondence implements Host {
   stateOf(slot: number): Uint8Array {
     const { state, stateBytes } = this.#task.plan;
     if (stateBytes === 0) return NOTHING;
-    this.#words[slot * L.CONNECTION_WORDS + L.STATE_USED] = 1;
+    this.#words[L.baseOf(slot) + L.STATE_USED] = 1;
     return new Uint8Array(state, slot * L.stateStride(stateBytes), stateBytes);
   }
 
   pendingOf(slot: number, generation: number): number {
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     if (Atomics.load(this.#words, base + L.GENERATION) !== generation) return 0;
     return this.#wire.kept(base) + mailbox.bytesIn(this.#arena, this.#words, base);
   }
@@ -160,7 +160,7 @@ export class Correspondence implements Host {
   /** Whether it was taken. */
   #send(slot: number, generation: number, bytes: Uint8Array): boolean {
     if (!this.#isOwn(slot, generation)) return this.#senders.deliver(slot, generation, bytes, mailbox.DATA);
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     if (((this.#words[base + L.FLAGS] ?? 0) & ENDED) !== 0) return false;
     return bytes.byteLength === 0 || this.#wire.send(base, slot, bytes);
   }
@@ -171,7 +171,7 @@ export class Correspondence implements Host {
       this.#senders.deliver(slot, generation, bytes, mailbox.LAST);
       return;
     }
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     // What others have sent before comes before.
     this.#wire.drain(base, slot, generation);
     if (!this.#send(slot, generation, bytes)) return;
@@ -180,7 +180,7 @@ export class Correspondence implements Host {
   }
 
   destroy(slot: number, generation: number): void {
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     if (this.#isOwn(slot, generation)) this.#wire.doom(base, 'destroyed');
     else if (lock.doom(this.#words, base, generation, lock.DESTROYED)) this.#wake(slot);
   }
@@ -199,7 +199,7 @@ export class Correspondence implements Host {
     const top = Atomics.load(this.#header, L.TOP);
     let count = 0;
     for (let slot = 0; slot < top; slot++) {
-      const generation = Atomics.load(words, slot * L.CONNECTION_WORDS + L.GENERATION);
+      const generation = Atomics.load(words, L.baseOf(slot) + L.GENERATION);
       if (generation === 0 || L.idOf(slot, generation) === except) continue;
       if (this.#send(slot, generation, data)) count++;
     }

@@ -12,7 +12,7 @@ import { type CloseReason, codeOfReason, reasonOf } from '../../shared/server/re
 import { report } from '../../shared/server/report.js';
 import { packError } from '../../shared/service/error-transfer.js';
 import * as tls from '../../shared/tls/session.js';
-import type { Connection } from './connection.js';
+import type { Connections } from './connections.js';
 import type { Correspondence } from './correspondence.js';
 import type { Flags } from './flags.js';
 import type { Handshakes } from './handshakes.js';
@@ -38,6 +38,7 @@ export interface EndParts {
   readonly flags: Flags;
   readonly handshakes: Handshakes;
   readonly correspondence: Correspondence;
+  readonly connections: Connections;
 }
 
 export class Ends {
@@ -51,8 +52,9 @@ export class Ends {
   readonly #flags: Flags;
   readonly #handshakes: Handshakes;
   readonly #correspondence: Correspondence;
+  readonly #connections: Connections;
 
-  constructor({ task, memory, module, wire, reader, flags, handshakes, correspondence }: EndParts) {
+  constructor({ task, memory, module, wire, reader, flags, handshakes, correspondence, connections }: EndParts) {
     this.#task = task;
     this.#memory = memory;
     this.#words = memory.words;
@@ -63,6 +65,7 @@ export class Ends {
     this.#flags = flags;
     this.#handshakes = handshakes;
     this.#correspondence = correspondence;
+    this.#connections = connections;
   }
 
   /** A handshake, or an end, that may have taken too long. */
@@ -161,8 +164,8 @@ export class Ends {
     this.#wire.drain(base, slot, 0);
     const ssl = L.loadWide(words, base + L.SSL);
     this.#wire.countWire(base);
-    L.storeWide(words, base + L.SSL, 0);
     if (ssl !== 0) {
+      L.storeWide(words, base + L.SSL, 0);
       const quiet = L.SHAKING | L.END_SENT | L.BLOCKED | L.ERROR;
       if ((flags & quiet) === 0 && reasonOf(words[base + L.REASON] ?? 0) === 'idle') tls.shutdown(ssl);
       tls.freeSession(ssl);
@@ -173,23 +176,22 @@ export class Ends {
     if (Atomics.load(words, base + L.AWAIT) !== 0) report(this.#memory, this.#task.bell, slot, L.REPORT_ENDED);
   }
 
-  /** Calls close(), once nothing of it is at work, and tells the main thread. Whether that was now. */
-  close(base: number, slot: number, connection: Connection): boolean {
+  /** Calls close(), once nothing of it is at work, and tells the main thread. */
+  close(base: number, slot: number, generation: number): void {
     const words = this.#words;
     const flags = this.#flags.of(base);
-    if ((flags & L.CLOSE_CALLED) !== 0 || Atomics.load(words, base + L.AWAIT) !== 0) return false;
+    if ((flags & L.CLOSE_CALLED) !== 0 || Atomics.load(words, base + L.AWAIT) !== 0) return;
     this.#flags.set(base, L.CLOSE_CALLED);
-    if ((flags & L.OPENED) !== 0) {
+    const { close } = this.#module;
+    if ((flags & L.OPENED) !== 0 && close !== undefined) {
+      const connection = this.#connections.of(slot, generation);
       try {
-        this.#correspondence.watch(
-          this.#module.close?.(connection, reasonOf(words[base + L.REASON] ?? 0)),
-          connection.id,
-        );
+        this.#correspondence.watch(close(connection, reasonOf(words[base + L.REASON] ?? 0)), connection.id);
       } catch (error) {
         this.#correspondence.failed(connection.id, packError(error));
       }
     }
+    this.#connections.forget(slot, generation);
     report(this.#memory, this.#task.bell, slot, L.REPORT_ENDED | L.REPORT_DONE);
-    return true;
   }
 }

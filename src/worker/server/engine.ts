@@ -27,12 +27,11 @@ import { type CloseReason, codeOfReason } from '../../shared/server/reasons.js';
 import { report } from '../../shared/server/report.js';
 import { packError } from '../../shared/service/error-transfer.js';
 import type { ThreadServices } from '../service/handler.js';
-import type { Connection } from './connection.js';
+import { Connections } from './connections.js';
 import { Correspondence } from './correspondence.js';
 import { Ends } from './ends.js';
 import { Flags } from './flags.js';
 import { Handshakes } from './handshakes.js';
-import { LiveConnection } from './live-connection.js';
 import { Messages } from './messages.js';
 import type { LoadedModule } from './module.js';
 import { Reader } from './reader.js';
@@ -48,6 +47,7 @@ const CAUSES: Readonly<Record<number, CloseReason>> = {
   [lock.TOO_SLOW]: 'too-slow',
   [lock.NO_MEMORY]: 'memory',
 };
+
 export class Engine {
   readonly #task: ServerTask;
   readonly #memory: L.ServerMemory;
@@ -63,8 +63,7 @@ export class Engine {
   readonly #messages: Messages;
   readonly #correspondence: Correspondence;
   readonly #wake: WakeThread;
-  /** By slot: this thread's object of its connection. */
-  readonly #connections: Array<LiveConnection | undefined> = [];
+  readonly #connections: Connections;
   /** Whether the connection is to have another run, after the others had their turn. */
   #again = false;
 
@@ -76,7 +75,7 @@ export class Engine {
     const counts = memory.threads[index]?.counts ?? new Float64Array(8);
     const arena = new Arena(plan.arena);
     const wake = (slot: number): void => {
-      const id = L.loadRegistration(words, slot * L.CONNECTION_WORDS);
+      const id = L.loadRegistration(words, L.baseOf(slot));
       // Not known yet: its first run is still to come.
       if (id >= 0) thread.wake(id);
     };
@@ -86,8 +85,22 @@ export class Engine {
     const reader = new Reader(words, arena, wire, maxMessage);
     const correspondence = new Correspondence(task, memory, arena, wire, senders, thread, wake);
     const handshakes = new Handshakes(memory, wire, flags);
-    const ends = new Ends({ task, memory, module, wire, reader, flags, handshakes, correspondence });
-    const parts = { task, memory, counts, module, thread, wire, reader, flags, ends, correspondence, wake };
+    const connections = new Connections(correspondence);
+    const ends = new Ends({ task, memory, module, wire, reader, flags, handshakes, correspondence, connections });
+    const parts = {
+      task,
+      memory,
+      counts,
+      module,
+      thread,
+      wire,
+      reader,
+      flags,
+      ends,
+      correspondence,
+      connections,
+      wake,
+    };
     this.#messages = new Messages(parts);
     this.#task = task;
     this.#memory = memory;
@@ -101,13 +114,14 @@ export class Engine {
     this.#handshakes = handshakes;
     this.#ends = ends;
     this.#correspondence = correspondence;
+    this.#connections = connections;
     this.#wake = wake;
   }
 
   /** One run. @param registration its id with the service @param events the mask that the kernel gave, 0 if it was woken */
   visit(slot: number, registration: number, events: number): void {
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     const generation = Atomics.load(words, base + L.GENERATION);
     if (generation === 0) return;
     if (L.loadRegistration(words, base) < 0) L.storeRegistration(words, base, registration);
@@ -126,30 +140,15 @@ export class Engine {
     if (this.#again) this.#wake(slot);
   }
 
-  /** This thread's object of a connection. */
-  #connectionOf(slot: number, generation: number): LiveConnection {
-    const id = L.idOf(slot, generation);
-    const known = this.#connections[slot];
-    if (known?.id === id) return known;
-    const fresh = new LiveConnection(this.#correspondence, id, slot, generation);
-    this.#connections[slot] = fresh;
-    return fresh;
-  }
-
   #run(base: number, slot: number, generation: number): void {
     const words = this.#words;
     this.#note(base, Atomics.exchange(words, base + L.EVENTS, 0));
-    const connection = this.#connectionOf(slot, generation);
     if ((this.#flags.of(base) & L.ENDED) === 0) {
       this.#obey(base, slot, Atomics.exchange(words, base + L.COMMANDS, 0));
-      if (this.#isReady(base, slot, connection)) this.#serve(base, slot, generation, connection);
+      if (this.#isReady(base, slot, generation)) this.#serve(base, slot, generation);
       if ((this.#flags.of(base) & L.DOOMED) !== 0) this.#ends.finish(base, slot, 'reset');
     }
-    if ((this.#flags.of(base) & L.ENDED) !== 0) this.#close(base, slot, connection);
-  }
-
-  #close(base: number, slot: number, connection: Connection): void {
-    if (this.#ends.close(base, slot, connection)) this.#connections[slot] = undefined;
+    if ((this.#flags.of(base) & L.ENDED) !== 0) this.#ends.close(base, slot, generation);
   }
 
   /** A fault of this package's own: that connection ends, and no other. */
@@ -157,7 +156,7 @@ export class Engine {
     this.#correspondence.failed(L.idOf(slot, generation), packError(error));
     this.#wire.doom(base, 'handler');
     if ((this.#flags.of(base) & L.ENDED) === 0) this.#ends.finish(base, slot, 'handler');
-    this.#close(base, slot, this.#connectionOf(slot, generation));
+    this.#ends.close(base, slot, generation);
   }
 
   /** What the kernel has said. */
@@ -185,7 +184,7 @@ export class Engine {
   }
 
   /** Handshake and open(). Whether it is open, or was. */
-  #isReady(base: number, slot: number, connection: Connection): boolean {
+  #isReady(base: number, slot: number, generation: number): boolean {
     const flags = this.#flags.of(base);
     if ((flags & L.DOOMED) !== 0) return false;
     if ((flags & L.OPENED) !== 0) return true;
@@ -200,6 +199,7 @@ export class Engine {
     this.#flags.set(base, L.OPENED);
     const { open } = this.#module;
     if (open === undefined) return true;
+    const connection = this.#connections.of(slot, generation);
     try {
       this.#correspondence.watch(open(connection), connection.id);
     } catch (error) {
@@ -210,7 +210,7 @@ export class Engine {
   }
 
   /** Output, the end, input. */
-  #serve(base: number, slot: number, generation: number, connection: Connection): void {
+  #serve(base: number, slot: number, generation: number): void {
     const words = this.#words;
     this.#wire.drain(base, slot, generation);
     if (!this.#wire.flush(base)) return;
@@ -224,7 +224,7 @@ export class Engine {
       words[base + L.REASON] = codeOfReason('server');
       this.#ends.endSoon(base, slot);
     }
-    if ((this.#flags.of(base) & L.ENDING) === 0 && !isPaused) this.#again = this.#messages.take(base, slot, connection);
+    if ((this.#flags.of(base) & L.ENDING) === 0 && !isPaused) this.#again = this.#messages.take(base, slot, generation);
     if ((this.#flags.of(base) & (L.ENDING | L.DOOMED)) !== L.ENDING) return;
     if (this.#ends.linger(base, slot, generation)) this.#again = true;
   }

@@ -7,6 +7,7 @@ import { packError } from '../../shared/service/error-transfer.js';
 import * as tls from '../../shared/tls/session.js';
 import type { ThreadServices } from '../service/handler.js';
 import type { Connection } from './connection.js';
+import type { Connections } from './connections.js';
 import type { Correspondence } from './correspondence.js';
 import type { Ends } from './ends.js';
 import type { Flags } from './flags.js';
@@ -34,6 +35,7 @@ export interface MessageParts {
   readonly flags: Flags;
   readonly ends: Ends;
   readonly correspondence: Correspondence;
+  readonly connections: Connections;
   readonly wake: WakeThread;
 }
 
@@ -48,17 +50,20 @@ export class Messages {
   readonly #flags: Flags;
   readonly #ends: Ends;
   readonly #correspondence: Correspondence;
+  readonly #connections: Connections;
   readonly #wake: WakeThread;
   readonly #promises: Promises;
   /** Whose input is being read. */
-  #framed: Connection | undefined;
+  #slot = 0;
+  #generation = 0;
   #reads = 0;
   #handled = 0;
   #began = 0;
   #again = false;
 
   constructor(parts: MessageParts) {
-    const { task, memory, counts, module, thread, wire, reader, flags, ends, correspondence, wake } = parts;
+    const { task, memory, counts, module, thread, wire, reader, flags, ends, correspondence, connections, wake } =
+      parts;
     this.#task = task;
     this.#words = memory.words;
     this.#header = memory.header;
@@ -69,28 +74,36 @@ export class Messages {
     this.#flags = flags;
     this.#ends = ends;
     this.#correspondence = correspondence;
+    this.#connections = connections;
     this.#wake = wake;
     this.#promises = new Promises(memory, thread, module.hooks, {
-      settled: (slot, failed, error) => this.#settled(slot, failed, error),
+      threw: (slot, error) => this.#threw(slot, error),
+      settled: (slot, failed) => this.#settled(slot, failed),
     });
     const { frame } = module;
     if (frame !== undefined) {
-      reader.frame = (input, seen) => length(frame(input, seen, this.#framed ?? nobody()));
+      reader.frame = (input, seen) => length(frame(input, seen, this.#connection));
     }
   }
 
+  /** Made when it is asked for: where nothing has come, nobody is given it. */
+  get #connection(): Connection {
+    return this.#connections.of(this.#slot, this.#generation);
+  }
+
   /** Reads and handles what there is. Whether there may be more to do at once. */
-  take(base: number, slot: number, connection: Connection): boolean {
+  take(base: number, slot: number, generation: number): boolean {
     this.#reads = 0;
     this.#handled = 0;
     this.#began = 0;
     this.#again = false;
-    this.#framed = connection;
+    this.#slot = slot;
+    this.#generation = generation;
     this.#correspondence.frames(base);
     const reader = this.#reader;
     reader.begin(slot);
     try {
-      while (this.#next(base, slot, connection)) {}
+      while (this.#next(base, slot)) {}
       if (this.#mayGoOn(base) || Atomics.load(this.#words, base + L.AWAIT) !== 0) reader.end();
       else reader.forget(slot);
     } catch (error) {
@@ -108,13 +121,13 @@ export class Messages {
   }
 
   /** One message, or one more read. False: that was all for this run. */
-  #next(base: number, slot: number, connection: Connection): boolean {
+  #next(base: number, slot: number): boolean {
     const message = this.#reader.next();
     if (!this.#mayGoOn(base)) return false; // frame() may send
-    if (message !== undefined) return this.#handle(base, slot, connection, message);
+    if (message !== undefined) return this.#handle(base, slot, this.#connection, message);
     const flags = this.#flags.of(base);
     const unseen = (this.#words[base + L.BACKLOG + BYTES] ?? 0) > 0;
-    if (!unseen && (flags & L.PEER_ENDED) !== 0) return this.#last(base, slot, connection);
+    if (!unseen && (flags & L.PEER_ENDED) !== 0) return this.#last(base, slot, this.#connection);
     if (!unseen && (flags & L.READABLE) === 0) return false;
     if (++this.#reads > MOST_READS) {
       this.#again = true;
@@ -197,17 +210,17 @@ export class Messages {
     this.#ends.endFor(base, slot, 'handler');
   }
 
+  #threw(slot: number, error: unknown): void {
+    const id = L.idOf(slot, Atomics.load(this.#words, L.baseOf(slot) + L.GENERATION));
+    this.#correspondence.failed(id, packError(error));
+  }
+
   /** A handler's promise has settled, in this thread: outside any run. */
-  #settled(slot: number, failed: boolean, error: unknown): void {
+  #settled(slot: number, failed: boolean): void {
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
-    if (failed) {
-      const id = L.idOf(slot, Atomics.load(words, base + L.GENERATION));
-      this.#correspondence.failed(id, packError(error));
-      Atomics.or(words, base + L.COMMANDS, L.COMMAND_FAILED);
-    } else {
-      this.#counts[L.MESSAGES] = (this.#counts[L.MESSAGES] ?? 0) + 1;
-    }
+    const base = L.baseOf(slot);
+    if (failed) Atomics.or(words, base + L.COMMANDS, L.COMMAND_FAILED);
+    else this.#counts[L.MESSAGES] = (this.#counts[L.MESSAGES] ?? 0) + 1;
     Atomics.store(words, base + L.ACTIVITY, Atomics.load(this.#header, L.TICK));
     Atomics.store(words, base + L.AWAIT, 0);
     this.#wake(slot);
@@ -218,8 +231,4 @@ export class Messages {
 function length(value: unknown): number {
   if (typeof value === 'number' && value >= 0 && Number.isSafeInteger(value)) return value;
   throw invalidType("what the protocol's frame() gives", 'a whole number of at least 0', value);
-}
-
-function nobody(): never {
-  throw new Error('no connection is being read');
 }

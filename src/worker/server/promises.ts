@@ -21,8 +21,10 @@ interface Pending {
 }
 
 export interface PromiseSink {
+  /** What is to be told of it. Before the connection can end for it. */
+  threw(slot: number, error: unknown): void;
   /** The handler's part is over. */
-  settled(slot: number, failed: boolean, error: unknown): void;
+  settled(slot: number, failed: boolean): void;
 }
 
 export class Promises {
@@ -48,7 +50,7 @@ export class Promises {
   /** @param lent whether the message may lie in the reader's buffer: `lend` must follow */
   add(slot: number, connection: Connection, message: unknown, promise: PromiseLike<unknown>, lent: boolean): void {
     const pending: Pending = { slot, connection, message, buffer: undefined, wasTold: false };
-    Atomics.store(this.#words, slot * L.CONNECTION_WORDS + L.AWAIT, this.#owner);
+    Atomics.store(this.#words, L.baseOf(slot) + L.AWAIT, this.#owner);
     this.#pending.add(pending);
     this.#thread.hold();
     if (lent) this.#borrower = pending;
@@ -68,13 +70,19 @@ export class Promises {
   }
 
   #settle(pending: Pending, failed: boolean, error: unknown): void {
-    let [isFailed, why] = [failed, error];
-    // What the protocol says of it may end the connection before it is told why.
-    if (failed) Atomics.store(this.#words, pending.slot * L.CONNECTION_WORDS + L.FAILING, 1);
+    let isFailed = failed;
+    // What the protocol says of it may end the connection before this has.
+    if (failed) {
+      Atomics.store(this.#words, L.baseOf(pending.slot) + L.FAILING, 1);
+      this.#sink.threw(pending.slot, error);
+    }
     try {
       this.#hooks.settled?.(pending.message, pending.connection, failed);
     } catch (thrown) {
-      if (!failed) [isFailed, why] = [true, thrown];
+      if (!failed) {
+        isFailed = true;
+        this.#sink.threw(pending.slot, thrown);
+      }
     }
     this.#pending.delete(pending);
     if (pending.buffer !== undefined) this.#reader?.giveBack(pending.buffer);
@@ -82,14 +90,14 @@ export class Promises {
       clearInterval(this.#timer);
       this.#timer = undefined;
     }
-    this.#sink.settled(pending.slot, isFailed, why);
+    this.#sink.settled(pending.slot, isFailed);
     this.#thread.release();
   }
 
   /** Tells handlers whose connections have ended. */
   #look(): void {
     for (const pending of this.#pending) {
-      const flags = this.#words[pending.slot * L.CONNECTION_WORDS + L.FLAGS] ?? 0;
+      const flags = this.#words[L.baseOf(pending.slot) + L.FLAGS] ?? 0;
       if (pending.wasTold || (flags & L.ENDED) === 0) continue;
       pending.wasTold = true;
       try {

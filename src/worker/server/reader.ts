@@ -69,7 +69,7 @@ export class Reader {
   /** Takes up a connection's input where the last run has left it. */
   begin(slot: number): void {
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     this.#slot = slot;
     this.#base = base;
     this.#start = 0;
@@ -121,7 +121,7 @@ export class Reader {
   #finish(lent: boolean): void {
     this.#seen = 0;
     this.#total = 0;
-    this.#words[this.#base + L.POSITION] = 0;
+    if (this.#words[this.#base + L.POSITION] !== 0) this.#words[this.#base + L.POSITION] = 0;
     this.lent = lent;
   }
 
@@ -278,10 +278,11 @@ export class Reader {
   /** Drops all that is kept of a connection's input. */
   forget(slot: number): void {
     const words = this.#words;
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     this.#assemblies.drop(slot);
-    this.#chains.clear(base + L.INPUT);
     this.#chains.clear(base + L.BACKLOG);
+    if (this.#chains.headOf(base + L.INPUT) < 0) return;
+    this.#chains.clear(base + L.INPUT);
     words[base + L.EPOCH] = ((words[base + L.EPOCH] ?? 0) + 1) | 0;
     words[base + L.SEEN] = 0;
     words[base + L.TOTAL] = 0;

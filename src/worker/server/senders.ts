@@ -38,7 +38,7 @@ export class Senders {
 
   /** Whether the connection took it: all of it will be sent, unless the connection ends before. @param kind mailbox.DATA or LAST */
   deliver(slot: number, generation: number, bytes: Uint8Array, kind: number): boolean {
-    const base = slot * L.CONNECTION_WORDS;
+    const base = L.baseOf(slot);
     const verdict = lock.take(this.#words, base, generation, this.#owner, 0, false);
     if (verdict === lock.GONE) return false;
     if (verdict === lock.HELD) return this.#leave(base, slot, generation, bytes, kind);
@@ -50,7 +50,8 @@ export class Senders {
       this.letGo(base, slot, generation, known);
       return taken;
     }
-    this.#wire.drain(base, slot, generation);
+    // Somebody may have put something there and not come to say so: what is sent now goes behind it, and with it.
+    this.look(base, slot, generation);
     const ended = ((words[base + L.FLAGS] ?? 0) & (L.ENDING | L.DOOMED)) !== 0;
     const sent = !ended && (bytes.byteLength === 0 || this.#wire.send(base, slot, bytes));
     if (sent && kind === mailbox.LAST) {

@@ -28,8 +28,17 @@ export interface ThreadServices {
   release(): void;
 }
 
+export interface LoadedHandler {
+  readonly handle: Handler;
+  /**
+   * A part of the package: it returns no promise, uses no Ready after its run, closes no fd that is registered, and asks its files
+   * itself whether they are ready. So no object is made for each registration, and a run that was waked costs no system call.
+   */
+  readonly isTrusted: boolean;
+}
+
 /**
- * Imports the module and runs its setup. A module of the package itself may have `setupThread` instead.
+ * Imports the module and runs its setup. A module of the package itself may have `setupThread` instead, and is trusted then.
  *
  * @param url as for import(), or of one of the package's own @param own those
  */
@@ -38,23 +47,24 @@ export async function loadHandler(
   handlerData: unknown,
   thread: ThreadServices,
   own: ReadonlyMap<string, () => Promise<object>>,
-): Promise<Handler> {
-  const imported: unknown = await (own.get(url)?.() ?? importUrl(url));
+): Promise<LoadedHandler> {
+  const mine = await own.get(url)?.();
+  const imported: unknown = mine ?? (await importUrl(url));
   const outer = member(imported, 'default');
   // CommonJS, compiled from TypeScript or not: its exports are import()'s default.
   const [holder, handler] = typeof outer === 'function' ? [imported, outer] : [outer, member(outer, 'default')];
   if (!isHandler(handler)) throw invalidType('the default export of the handler module', 'a function', handler);
-  const setupThread = member(holder, 'setupThread');
+  const setupThread = member(mine, 'setupThread');
   if (typeof setupThread === 'function') {
-    await setupThread.call(holder, handlerData, thread);
-    return handler;
+    await setupThread.call(mine, handlerData, thread);
+    return { handle: handler, isTrusted: true };
   }
   const setup = member(holder, 'setup') ?? member(handler, 'setup');
   if (setup !== undefined) {
     if (typeof setup !== 'function') throw invalidType('the setup of the handler module', 'a function', setup);
     await setup.call(holder, handlerData);
   }
-  return handler;
+  return { handle: handler, isTrusted: false };
 }
 
 function member(value: unknown, key: string): unknown {

@@ -60,8 +60,8 @@ export interface ReadyParts {
 
 /** One registration's, in one thread. */
 export class ReadyRegistration implements Ready {
-  readonly slot: number;
-  readonly generation: number;
+  slot: number;
+  generation: number;
   readonly #parts: ReadyParts;
   #state: Uint8Array | undefined;
   #running = false;
@@ -77,6 +77,13 @@ export class ReadyRegistration implements Ready {
     this.#parts = parts;
     this.slot = slot;
     this.generation = generation;
+  }
+
+  /** It is another registration's from now on. */
+  move(slot: number, generation: number): void {
+    this.slot = slot;
+    this.generation = generation;
+    this.#state = undefined;
   }
 
   /** For the runner: a run begins. */
@@ -218,15 +225,22 @@ export class ReadyRegistration implements Ready {
  */
 export class ReadyCache {
   readonly #parts: ReadyParts;
+  readonly #only: ReadyRegistration | undefined;
   readonly #kept: Array<ReadyRegistration | undefined>;
 
-  /** @param size a power of two */
-  constructor(parts: ReadyParts, size = 1024) {
+  /** @param isTrusted whether the handler uses none after its run: one object is enough then @param size a power of two */
+  constructor(parts: ReadyParts, isTrusted: boolean, size = 1024) {
     this.#parts = parts;
-    this.#kept = new Array(size).fill(undefined);
+    this.#only = isTrusted ? new ReadyRegistration(parts, 0, 0) : undefined;
+    this.#kept = new Array(isTrusted ? 0 : size).fill(undefined);
   }
 
   of(slot: number, generation: number): ReadyRegistration {
+    const only = this.#only;
+    if (only !== undefined) {
+      only.move(slot, generation);
+      return only;
+    }
     const at = slot & (this.#kept.length - 1);
     const kept = this.#kept[at];
     if (kept !== undefined && kept.slot === slot && kept.generation === generation) return kept;

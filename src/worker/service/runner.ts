@@ -38,6 +38,8 @@ export interface Parts {
   readonly waking: Waking;
   /** Without one, events go to the main thread. */
   readonly handler: Handler | undefined;
+  /** See LoadedHandler. */
+  readonly isTrusted: boolean;
 }
 
 export class Runner {
@@ -56,6 +58,7 @@ export class Runner {
   readonly #outbox: Outbox;
   readonly #readies: ReadyCache;
   readonly #handler: Handler | undefined;
+  readonly #isTrusted: boolean;
   readonly #waking: Waking;
   readonly #registration: Registrations;
   readonly #list: DueList;
@@ -66,7 +69,7 @@ export class Runner {
 
   /** @param onSettled a promise has settled, and its registration was let go */
   constructor(parts: Parts, list: DueList, files: Files, looks: Files, pace: Pace, onSettled: () => void) {
-    const { plan, index, outbox, readies, waking, handler } = parts;
+    const { plan, index, outbox, readies, waking, handler, isTrusted } = parts;
     const memory = L.threadOf(plan, index);
     this.#slots = L.slotsOf(plan);
     this.#owner = index + 1;
@@ -76,6 +79,7 @@ export class Runner {
     this.#readies = readies;
     this.#waking = waking;
     this.#handler = handler;
+    this.#isTrusted = isTrusted;
     this.#registration = new Registrations(this.#slots);
     this.#list = list;
     this.#files = files;
@@ -206,7 +210,7 @@ export class Runner {
     const base = slot * L.SLOT_WORDS;
     const registration = this.#registration;
     const { interest, generation } = registration;
-    const mask = readiness(this.#files, slot, due, interest, isFresh, this.isLate);
+    const mask = this.#isTrusted ? due & READINESS : readiness(this.#files, slot, due, interest, isFresh, this.isLate);
     const events = mask & (interest | ALWAYS) & READINESS;
     // After the file was looked at: its number may be registered again by then, and this registration ends before that.
     const isEnding = claims.isClosing(Atomics.load(slots, base + L.CLAIM));

@@ -61,8 +61,10 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
   }
   try {
     const loaded = await loading;
-    const readies = new ReadyCache({ plan, slots: L.slotsOf(plan), outbox, waking });
-    const made = new WaitLoop({ plan, index, epfd, outbox, readies, waking, handler: loaded }, ownLoop);
+    const isTrusted = loaded?.isTrusted ?? false;
+    const readies = new ReadyCache({ plan, slots: L.slotsOf(plan), outbox, waking }, isTrusted);
+    const parts = { plan, index, epfd, outbox, readies, waking, handler: loaded?.handle, isTrusted };
+    const made = new WaitLoop(parts, ownLoop);
     loop = made;
     Atomics.store(words, L.PHASE, L.PHASE_WAITING);
     setImmediate(() => made.turn());

@@ -60,7 +60,8 @@ export class WaitLoop {
   };
   readonly #leave = (slot: number, stamp: number, mask: number): void => this.#runner.leave(slot, stamp, mask);
   /** Cached: the getters of process are slow. */
-  readonly #output: readonly NodeJS.WriteStream[] = [process.stdout, process.stderr];
+  readonly #stdout = process.stdout;
+  readonly #stderr = process.stderr;
   /** How many events the last wait has brought. */
   #count = 0;
   #now = 0;
@@ -263,6 +264,7 @@ export class WaitLoop {
     const n = !this.#agenda.mayFill() ? 0 : isIdle ? this.#block(room) : this.#look(room);
     this.#now = now();
     this.#count = Math.max(0, n);
+    if (n > 0) this.#waking.came();
     if (n < 0 && n !== -EINTR && !this.#stopping()) throw new EpollError(n, 'epoll_wait', this.#epfd);
     this.#add(L.WAITS, 1);
     this.#add(L.EVENTS, this.#count);
@@ -388,7 +390,6 @@ export class WaitLoop {
   }
 
   #hasOutput(): boolean {
-    for (const stream of this.#output) if (stream.writableLength > 0) return true;
-    return false;
+    return this.#stdout.writableLength > 0 || this.#stderr.writableLength > 0;
   }
 }

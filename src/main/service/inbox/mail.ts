@@ -60,8 +60,8 @@ export class Mail {
   collect(read: () => void): void {
     read();
     const due = this.#last;
-    if (this.#words.length > 1) {
-      if (this.#next < this.#notes.length) read();
+    if (this.#words.length > 1 && this.#next < this.#notes.length) {
+      read();
       this.#notes = this.#notes.slice(this.#next).sort((a, b) => (a.number - b.number) | 0);
       this.#next = 0;
     }

@@ -140,6 +140,7 @@ export class StandIn {
   #look(most: number): number {
     if (Atomics.load(this.#header, L.AWAKE) === 0) return 0;
     const n = Math.max(0, epollWait(this.#epfd, this.#agenda, Math.min(most, this.#most), 0));
+    if (n > 0) this.#waking.came();
     this.#counts = this.stats[this.#turn];
     this.#turn = (this.#turn + 1) % this.stats.length;
     this.#add(L.WAITS, 1);

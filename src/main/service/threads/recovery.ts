@@ -57,6 +57,8 @@ export function recover(
     if (claims.isDue(table.wordOf(slot))) waking.queue.push(slot);
   }
   waking.queue.mend();
+  // It may have been called, and not have come.
+  waking.came();
   waking.kick();
   return interrupted;
 }
