@@ -38,11 +38,12 @@ export class Consumer {
   /** What the consumer is to see of it; undefined: the registration is gone, or not ready any more. */
   open(event: HeldEvent): ServiceEvent | undefined {
     const table = this.#table;
-    const { slot } = event;
-    if (!this.#isHeld(event)) return undefined;
+    // The kernel has just told of it: it needs no look.
+    const { slot, due: told } = event;
+    if (told === undefined && !this.#isHeld(event)) return undefined;
     const interest = table.interestOf(slot);
-    const due = event.due ?? claims.takeOwn(table.words, slot * SLOT_WORDS, (interest & EPOLLONESHOT) !== 0);
-    const mask = readiness(this.#files, slot, due, interest, false, false);
+    const due = told ?? claims.takeOwn(table.words, slot * SLOT_WORDS, (interest & EPOLLONESHOT) !== 0);
+    const mask = told ?? readiness(this.#files, slot, due, interest, false, false);
     const events = mask & (interest | EPOLLERR | EPOLLHUP) & READINESS;
     if (mask === NOT_ITS_FILE || (events === 0 && (due & claims.WAKE) === 0)) {
       this.#letGo(slot, false);
