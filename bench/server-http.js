@@ -8,9 +8,9 @@ const CONNECTIONS = 64;
 const THREADS = 2;
 
 const by =
-  (server, node = () => undefined) =>
+  (server, node = () => undefined, threads = THREADS) =>
   async (_, time) => {
-    const served = await startServer(server, 'sha256 0', THREADS, { node: node() });
+    const served = await startServer(server, 'sha256 0', threads, { node: node() });
     const from = served.cpu();
     const { rate, sent, received, all } = await load(served, CONNECTIONS, time, served.reset);
     const cpu = ((served.cpu() - from) / all) * 1000;
@@ -36,6 +36,8 @@ await question(import.meta.url, {
     { name: 'node:http, cluster (26)', run: by('node-http-cluster', node26), smoke: false },
     { name: 'node:http, transferred (26)', run: by('node-http-transfer', node26) },
     { name: 'epoll-pool (26)', run: by('server-http', node26) },
+    // The client needs a core for itself by then.
+    { name: 'epoll-pool, 1 thread', ours: true, smoke: false, run: by('server-http', undefined, 1) },
     { name: 'epoll-pool', ours: true, run: by('server-http') },
   ],
   goals: [
@@ -43,6 +45,8 @@ await question(import.meta.url, {
     { ...goal, ours: 'epoll-pool (26)', peer: 'node:http, transferred (26)', atLeast: 1.5 },
     { ...goal, ours: 'epoll-pool (26)', peer: 'node:http, cluster (26)' },
     { ...goal, ours: 'epoll-pool', peer: 'node:http alone' },
+    { ...goal, ours: 'epoll-pool, 1 thread', peer: 'node:http, cluster' },
+    { ...goal, ours: 'epoll-pool, 1 thread', peer: 'node:http alone' },
     { ...goal, metric: 'cpu', ours: 'epoll-pool', peer: 'node:http, cluster' },
   ],
 });
