@@ -1,10 +1,10 @@
 /** Accepting: more connections than there is room for, or fds; and where it listens. */
 import { Server } from 'epoll-pool/server';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { runLimited } from './support/limited.ts';
 import { client, LINES, serve, settled } from './support/server.ts';
 import { module, quiet, until } from './support/service.ts';
-import { rejection } from './support/within.ts';
+import { rejection, within } from './support/within.ts';
 
 const ECHO = module(`${LINES} export default (line, connection) => { connection.send(line); };`);
 
@@ -88,4 +88,42 @@ test('where a connection is from', async () => {
   const { localPort } = peer.socket;
   await peer.has(`127.0.0.1 ${localPort}`);
   expect(peers).toEqual([{ id: expect.any(Number), remoteAddress: '127.0.0.1', remotePort: localPort }]);
+});
+
+describe('accepted together, and not announced yet', () => {
+  /** Ten clients whose connections come in one go, while the main thread computes; `first` is called in the first one's 'connection'. */
+  async function together(first: (server: Server) => void) {
+    const served = await serve({ handler: ECHO });
+    let isFirst = true;
+    served.server.prependListener('connection', () => {
+      if (!isFirst) return;
+      isFirst = false;
+      // Meanwhile the threads have had their first runs with all of them.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 50);
+      first(served.server);
+    });
+    const coming = Array.from({ length: 10 }, () => client(served.port));
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 20);
+    return { served, peers: await Promise.all(coming) };
+  }
+
+  test('what is sent to all of them arrives', async () => {
+    let told = 0;
+    const { peers } = await together(server => {
+      told = server.broadcast('hello');
+    });
+    await until(() => told > 0, 'the first one');
+    expect(told).toBeGreaterThan(1);
+    await until(() => peers.filter(({ text }) => text === 'hello').length >= told, `${told} are told`);
+  });
+
+  test('close() ends them', async () => {
+    let closing: Promise<void> | undefined;
+    const { peers } = await together(server => {
+      closing = server.close();
+    });
+    await until(() => closing !== undefined, 'the first one');
+    await within(Promise.resolve(closing), 8000, 'close()');
+    await Promise.all(peers.map(({ closed }) => closed));
+  });
 });

@@ -218,7 +218,8 @@ export class Connections {
 
   /** Has a connection run, on any thread; nothing if it has ended, or the service has. */
   wake(slot: number): void {
-    if (!this.#book.knows(slot, GREETED) || this.#service?.closed !== false) return;
+    if (this.#service?.closed !== false) return;
+    // One that is not registered yet has a run as soon as it is. One that is not greeted yet may have had that run.
     const id = L.loadRegistration(this.#words, L.baseOf(slot));
     if (id >= 0) this.#direct?.wake(id);
   }

@@ -99,12 +99,12 @@ export class OwnLoop {
    */
   wait(agenda: Memory, room: number, limit: number, now: number, isPending: boolean): number {
     if (limit === 0) return this.#look(agenda, room);
+    const longest = this.hasRun ? Math.min(limit, BRIEF_MS) : limit;
     const loop = this.#loop;
-    if (loop === undefined) return this.#glance(agenda, room, this.hasRun ? BRIEF_MS : limit);
+    if (loop === undefined) return this.#glance(agenda, room, longest);
     let due = loop.timeout;
     if (due > 0) due = Math.max(0, Math.ceil(due - (now - this.#begun)));
     if (due === 0) return this.#look(agenda, room);
-    const longest = this.hasRun ? BRIEF_MS : limit;
     const bound = due < 0 ? longest : Math.min(due, longest);
     const isOwn = isPending || loop.hasRequests || this.#hasOthers();
     // What a run has just opened is not in the backend before the loop's next turn.
