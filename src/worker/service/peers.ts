@@ -53,6 +53,12 @@ export class Peers {
     return now - this.#laden;
   }
 
+  /** Whether one has something in hand beside its run. */
+  areLaden(): boolean {
+    for (const peer of this.#peers) if (this.#hasMore(peer)) return true;
+    return false;
+  }
+
   /**
    * What lies with one that has not got on for a while is shared out. Whether there was any.
    *

@@ -27,6 +27,8 @@ const FLUSHES = 2;
 const DOZE_MS = 1;
 /** By then a thread that looks again sleeps: others want its core for long. */
 const LINGER_MS = 1;
+/** Longer than a watch lasts. */
+const LONG_AGO_MS = 1000;
 /** How long to stay away when all there is is held by others, and the kernel goes on telling of it: at first, and at most. */
 const BLOCKED_MS = 1;
 const LONGEST_BLOCKED_MS = 8;
@@ -285,9 +287,10 @@ export class WaitLoop {
     if (this.#flushes > 0) return this.#linger(room);
     this.#ownLoop.mayNest = Atomics.load(header, L.NEWS) === 0;
     Atomics.add(header, L.IDLE, 1);
+    const bound = slice > STUCK_MS && this.#leavesWatch() ? STUCK_MS : slice;
     // Who shares looks at IDLE after it has filled the queue; this looks at the queue after it has counted itself.
     const n = this.#waking.queue.isEmpty
-      ? this.#ownLoop.wait(this.#agenda.entries, room, slice, this.#now, this.#runner.pending > 0)
+      ? this.#ownLoop.wait(this.#agenda.entries, room, bound, this.#now, this.#runner.pending > 0)
       : 0;
     Atomics.sub(header, L.IDLE, 1);
     return n;
@@ -337,6 +340,16 @@ export class WaitLoop {
     this.#watchedAt = this.#now;
     Atomics.store(this.#header, L.WATCHED, sharedTime(this.#now));
     if (this.#peers.watch(this.#now, this.#waking.queue, this.#leave)) this.#waking.kick();
+  }
+
+  /**
+   * Before a long sleep, which is no watch. Who has something in hand from now on calls, for this thread counts as idle already;
+   * who had it before is seen here. Whether a peer has.
+   */
+  #leavesWatch(): boolean {
+    if (this.#peers === undefined) return false;
+    Atomics.store(this.#header, L.WATCHED, (sharedTime(this.#now) - LONG_AGO_MS) | 0);
+    return this.#peers.areLaden();
   }
 
   /** Something lies here that is not begun: if this thread gets stuck, another is to see it. */
