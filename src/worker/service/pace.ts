@@ -3,14 +3,14 @@
  * sleeps, stays away for a moment, or looks after its peers. All of it follows from how long runs take; nothing here touches
  * shared memory.
  *
- *   cheap runs (to 20 µs)   cost less than waking a thread: one thread takes many, the others stay out of its way
+ *   cheap runs (to 8 µs)    cost less than waking a thread: one thread takes many, the others stay out of its way
  *   short runs (to 100 µs)  one thread takes as many as fit into 100 µs, and looks again before it sleeps where that pays
  *   slow runs               each thread fetches one at a time, so that nothing waits behind it; what is to run again goes to the run
  *                           queue, and comes after what the kernel has, but for every sixteenth time
  */
 
-/** Runs up to this long cost about what it costs to wake a thread for them, in milliseconds. */
-const CHEAP_MS = 0.02;
+/** Runs up to this long cost less than to wake a thread for them, in milliseconds: with 10 µs already, a thread that stays away is missed. */
+const CHEAP_MS = 0.008;
 /** What a thread fetches for itself is to fit into this. */
 const SHORT_MS = 0.1;
 /** Where runs are slow, so many of the kernel's come before one of the run queue's. */
