@@ -12,8 +12,8 @@ export default defineConfig({
     // What must hold in shared memory is checked (src/shared/service/assert.ts), in the processes that tests start too.
     env: { EPOLL_POOL_ASSERT: '1' },
     pool: 'forks',
-    // One more than there are processors: many tests wait for most of their time.
-    maxWorkers: Math.min(8, availableParallelism()) + 1,
+    // Two more than there are processors: many tests wait for most of their time.
+    maxWorkers: Math.min(8, availableParallelism()) + 2,
     // Where the machine is shared it may stand still for seconds. What passes only then is told of at the end.
     retry: process.env.CI ? 2 : 0,
     testTimeout: 30_000,
