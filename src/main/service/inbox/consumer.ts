@@ -3,9 +3,10 @@
  *
  * The main thread holds a registration from the moment that it is reserved for it, by a thread (which puts that in its ring)
  * or by itself. What is due with it stays in the claim word until the consumer's turn comes, so that whatever came until then
- * is one event; what the main thread fetches is the consumer's at once. It is let go once the listener has returned, or the iteration asks for the next; what came meanwhile, or a
- * level registration that may still be ready, is due again then. What the main thread holds is freed as soon as it is
- * unregistered: the slot's generation says whether an event's registration still is there.
+ * is one event; what the main thread fetches is the consumer's at once. It is let go once the listener has returned, or the
+ * iteration asks for the next; what came meanwhile, or a level registration that may still be ready, is due again then. What
+ * the main thread holds is freed as soon as it is unregistered: the slot's generation says whether an event's registration
+ * still is there.
  */
 import { EPOLLERR, EPOLLHUP, EPOLLONESHOT, READINESS } from '../../../shared/epoll/flags.js';
 import * as claims from '../../../shared/service/claim.js';
