@@ -43,6 +43,29 @@ test.each(Object.entries(MODES))('process.exit(3) in a run (%s)', async (_mode, 
   await within(service.unregister(fd));
 });
 
+test('a death is told while every message that is answered makes another come', async () => {
+  const MOST = 2000;
+  const handler = module('export default ready => { if (ready.data === 1n) process.exit(3); ready.post(ready.fd); };');
+  const { service, failures } = await start({ threads: 3, handler });
+  let answered = 0;
+  let told: number | undefined;
+  service.on('message', (fd: number) => {
+    if (answered === MOST) return;
+    answered++;
+    service.modify(fd, { events: MODES.oneshot, data: 2 }).catch(() => {}); // after the end of the test
+    const from = performance.now();
+    while (performance.now() - from < 1);
+  });
+  service.on('error', () => {
+    told = answered;
+  });
+  for (let i = 0; i < 8; i++) await service.register(eventfd(1), { events: MODES.oneshot, data: 2 });
+  await until(() => answered > 50, 'some of them');
+  await service.register(eventfd(1), { events: MODES.oneshot, data: 1 });
+  await until(() => failures.length > 0, 'its death');
+  expect(told).toBeLessThan(MOST);
+});
+
 test('out of memory', async () => {
   const handler = deadly('for (;;) hog.push(new Array(10_000).fill(ready.data));');
   const resourceLimits = { maxOldGenerationSizeMb: 32 };

@@ -23,6 +23,7 @@ export function eventsOf(mode, alsoOut) {
 export function handlerOf(shared, seed, faults) {
   const { words, ids } = M.fields(shared);
   const random = randomOf(seed);
+  const life = Atomics.add(words, M.LIVES, 1) + 1;
   const counter = new BigUint64Array(1);
   const messages = new Int32Array(4);
   const add = (at, n = 1) => Atomics.add(words, at, n);
@@ -62,7 +63,8 @@ export function handlerOf(shared, seed, faults) {
     const at = serial % M.SERIALS;
     add(M.RUNS);
     const isBehind = ids[M.BEHIND + i] === ready.id;
-    if (Atomics.exchange(words, M.INSIDE + at, 1) !== 0) add(M.OVERLAPS);
+    const other = Atomics.exchange(words, M.INSIDE + at, life);
+    if (other !== 0 && Atomics.load(words, M.DEAD + other) === 0) add(M.OVERLAPS);
     if (ids[M.GONE + i] === ready.id) add(M.STRAYS);
     if (Atomics.load(words, M.ASKED + at) === arm) add(M.EARLY);
     if (mode >= M.ONESHOT && Atomics.exchange(words, M.RAN + at, arm) === arm) add(M.TWICE);
@@ -133,6 +135,7 @@ export function handlerOf(shared, seed, faults) {
       }
     } else if (faults.deaths && what === 320 && Atomics.exchange(words, M.MAY_DIE, 0) === 1) {
       add(M.DEATHS);
+      Atomics.store(words, M.DEAD + life, 1);
       if (random(2) === 0) rearms();
       if (faults.memory && random(2) === 0) for (const kept = []; ; ) kept.push(new Array(10_000).fill(serial));
       process.exit(7);

@@ -29,11 +29,18 @@ export const OPEN = field(FDS);
 export const READABLE = field(FDS);
 export const WRITABLE = field(FDS);
 export const KIND = field(FDS);
-/** By serial: 1 in a run; the number of the run that has asked for a modify(); the number that a oneshot has run with. */
+/**
+ * By serial: in a run, the life of its thread (what a thread has sent is told before its death is, and may be answered with a
+ * modify(): it may run again before #error hears of the death); the number of the run that has asked for a modify(); the number that a oneshot
+ * has run with.
+ */
 export const INSIDE = field(SERIALS);
 export const ASKED = field(SERIALS);
 export const RAN = field(SERIALS);
+/** By life of a thread, from 1: 1 when it has died. */
+export const DEAD = field(64);
 /** One word each. */
+export const LIVES = field(1);
 export const PAUSE = field(1);
 export const PAUSED = field(1);
 export const CALM = field(1);

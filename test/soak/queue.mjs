@@ -349,13 +349,15 @@ class Round {
     words[M.READABLE + i] = words[M.WRITABLE + i] = -1;
   }
 
-  /** A handler may have closed it, and nobody heard of that any more. */
+  /** A handler may have closed it, and nobody heard of that any more, or of its registration: the number may be another's. */
   #closeRest(i) {
-    try {
-      this.#closeAll(i);
-    } catch (error) {
-      if (error.code !== 'EBADF' || this.#ids[M.GONE + i] !== this.#ids[M.ID + i]) throw error;
+    const words = this.#words;
+    const { [M.ID + i]: id, [M.GONE + i]: gone } = this.#ids;
+    if (words[M.OPEN + i] === 0 && (id === 0 || id === gone)) {
+      if (words[M.KIND + i] === M.COUNTER) words[M.WRITABLE + i] = -1;
+      words[M.READABLE + i] = -1;
     }
+    this.#closeAll(i);
   }
 
   /** Whatever has the number of a registration that is gone: nothing happens to it. */
@@ -423,10 +425,17 @@ class Round {
     } else this.#throws++;
     if (event === undefined) return;
     const { i, serial } = M.unpack(event.data);
-    if (isDeath) Atomics.store(this.#words, M.INSIDE + (serial % M.SERIALS), 0);
+    if (isDeath) this.#leave(serial % M.SERIALS);
     this.#words[M.AGAIN + i] = 0;
     if (this.#closing) return;
     if (this.#ids[M.ID + i] === event.id || this.#ids[M.ID + i] === 0) this.#track(this.#revive(i, event.id));
+  }
+
+  /** Its run has ended with its thread; if it was answered already, it may be in another. */
+  #leave(at) {
+    const words = this.#words;
+    const life = Atomics.load(words, M.INSIDE + at);
+    if (words[M.DEAD + life] === 1) Atomics.compareExchange(words, M.INSIDE + at, life, 0);
   }
 
   /** It rests since its error. */

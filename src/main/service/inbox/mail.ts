@@ -47,8 +47,13 @@ export class Mail {
 
   /** Whether nothing is to be told now. */
   get isEmpty(): boolean {
+    return !this.#isUpTo(this.#due);
+  }
+
+  /** Whether the next note has at most that number. */
+  #isUpTo(number: number): boolean {
     const note = this.#notes[this.#next];
-    return note === undefined || ((note.number - this.#due) | 0) > 0;
+    return note !== undefined && ((note.number - number) | 0) <= 0;
   }
 
   /** Whether something was noted that can be told after the next `collect`. */
@@ -113,8 +118,10 @@ export class Mail {
    * @param guarded calls, and sees to what listeners throw
    */
   settle(index: number, event: ServiceEvent | undefined, guarded: (call: () => void) => void): void {
-    this.#due = this.#last;
-    while (!this.isEmpty) guarded(() => this.tell());
+    // What came until now: a listener that answers each value may make another come.
+    const last = this.#last;
+    this.#due = last;
+    while (this.#isUpTo(last)) guarded(() => this.tell());
     const port = this.#portOf(index);
     for (;;) {
       const received: { message: Parcel } | undefined = port && receiveMessageOnPort(port);
