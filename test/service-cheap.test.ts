@@ -1,5 +1,5 @@
 /**
- * Cheap runs are one thread's, while the others stay away for a moment; nothing is lost by that, and nobody waits for long.
+ * Cheap runs, of which one thread takes many at a time: nothing is lost by that, nobody waits for long, no thread looks in vain.
  *
  * @module-tag slow
  */

@@ -21,12 +21,10 @@ export const NOTED = 6;
 export const SIZE = 7;
 /** Threads that are blocked in epoll_wait, at least: one that dies there is counted for ever. */
 export const IDLE = 16;
-/** Threads that stay out of epoll_wait for a moment; one that dies in it is counted for ever. */
-export const DOZING = 17;
 /** When a thread last looked after its peers (sharedTime). */
-export const WATCHED = 18;
+export const WATCHED = 17;
 /** 1: a thread was called for the run queue, and none has come back from the kernel since. */
-export const CALLED = 19;
+export const CALLED = 18;
 /** The run queue: where the next search begins. */
 export const CURSOR = 32;
 const HEADER_WORDS = 64;

@@ -1,17 +1,13 @@
 /**
  * Who gets the next event: how many one thread fetches, what it shares with the others, whether it looks again before it
- * sleeps, stays away for a moment, or looks after its peers. All of it follows from how long runs take; nothing here touches
- * shared memory.
+ * sleeps, or looks after its peers. All of it follows from how long runs take; nothing here touches shared memory.
  *
- *   cheap runs (to 8 µs)    cost less than waking a thread: one thread takes many, the others stay out of its way
  *   short runs (to 100 µs)  one thread takes as many as fit into 100 µs, and looks again before it sleeps where that pays
  *   slow runs               each thread fetches one at a time, so that nothing waits behind it; what is to run again goes to the run
  *                           queue, and comes after what the kernel has, but for every sixteenth time
  */
 
-/** Runs up to this long cost less than to wake a thread for them, in milliseconds: with 10 µs already, a thread that stays away is missed. */
-const CHEAP_MS = 0.008;
-/** What a thread fetches for itself is to fit into this. */
+/** What a thread fetches for itself is to fit into this, in milliseconds. */
 const SHORT_MS = 0.1;
 /** Where runs are slow, so many of the kernel's come before one of the run queue's. */
 const OVERTAKERS = 16;
@@ -78,10 +74,6 @@ export class Pace {
   takesShared(hasFetched: boolean): boolean {
     this.#overtaken = this.isSlow && hasFetched ? (this.#overtaken + 1) % OVERTAKERS : 0;
     return this.#overtaken === 0;
-  }
-
-  get isCheap(): boolean {
-    return this.#mean > 0 && this.#mean < CHEAP_MS;
   }
 
   /** Whether what is to run again goes to the run queue. */

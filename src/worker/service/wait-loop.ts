@@ -23,8 +23,6 @@ import { type Parts, Runner } from './runner.js';
 const TURN_MS = 10;
 /** How often microtasks and ticks are run between a run and the thread's sleep. What is left then waits for the event loop's turn. */
 const FLUSHES = 2;
-/** For how long a thread that has found nothing leaves what comes to the others. */
-const DOZE_MS = 1;
 /** By then a thread that looks again sleeps: others want its core for long. */
 const LINGER_MS = 1;
 /** Longer than a watch lasts. */
@@ -298,12 +296,10 @@ export class WaitLoop {
 
   /**
    * Looks before it sleeps, and lets those run in between that may be about to write: often they wait for this core, and to
-   * sleep and be woken costs both sides more than a look does. Then, where runs are cheap, it stays away for a moment: the
-   * kernel would wake it for each event that comes while another thread is busy, and waking it costs more than the run.
+   * sleep and be woken costs both sides more than a look does.
    */
   #linger(room: number): number {
-    const othersAreThere = this.#othersAreThere();
-    const looks = this.#pace.looks(othersAreThere);
+    const looks = this.#pace.looks(this.#othersAreThere());
     const until = this.#now + LINGER_MS;
     let n = this.#look(room);
     for (let i = 1; i < looks && n === 0 && now() < until; i++) {
@@ -312,7 +308,6 @@ export class WaitLoop {
       n = this.#look(room);
     }
     if (looks > 1) this.#pace.looked(n > 0);
-    if (n === 0 && this.#pace.isCheap && othersAreThere) this.#doze();
     return n;
   }
 
@@ -320,16 +315,6 @@ export class WaitLoop {
   #othersAreThere(): boolean {
     if (this.#peers === undefined) return false;
     return Atomics.load(this.#header, L.IDLE) > 0 || this.#peers.still(this.#now) < STUCK_MS;
-  }
-
-  /** A moment only, in case the next run of the one that stays is slow; never do all of them. */
-  #doze(): void {
-    const header = this.#header;
-    const dozing = Atomics.load(header, L.DOZING);
-    if (dozing + 1 >= this.#threads || !this.#waking.queue.isEmpty) return;
-    if (Atomics.compareExchange(header, L.DOZING, dozing, dozing + 1) !== dozing) return;
-    Atomics.wait(header, L.STOP, 0, DOZE_MS);
-    Atomics.sub(header, L.DOZING, 1);
   }
 
   // ---- the others -------------------------------------------------------------------------------------------
