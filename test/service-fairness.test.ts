@@ -2,7 +2,7 @@
 import { EPOLLIN } from 'epoll-pool';
 import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
-import { eventfd, pipe } from './support/fds.ts';
+import { eventfd, pipe, signal } from './support/fds.ts';
 import { module, start, until } from './support/service.ts';
 
 const OTHERS = 20;
@@ -43,4 +43,32 @@ test('a level registration that is always ready does not go before the others ag
   // Once before them all, once more if the thread was asked too early; without turns it would be every second run.
   expect(greedy).toBeLessThanOrEqual(4);
   expect(failures).toEqual([]);
+});
+
+test('one that is always ready, of runs as long as a turn of the event loop, is not all that ever runs', async () => {
+  const handler = module(`
+    let cells;
+    export const setup = data => { cells = data; };
+    export default ready => {
+      if (ready.data === 1n) {
+        Atomics.add(cells, 0, 1);
+        for (const until = performance.now() + 15; performance.now() < until; );
+      } else {
+        ready.read(new Uint8Array(8));
+        ready.post(Atomics.load(cells, 0));
+      }
+    };
+  `);
+  const cells = new Int32Array(new SharedArrayBuffer(4));
+  const { service, messages } = await start({ threads: 1, handler, handlerData: cells });
+  await service.register(eventfd(1), { events: EPOLLIN, data: 1 });
+  await until(() => Atomics.load(cells, 0) > 4, 'some runs');
+  const other = eventfd(0);
+  await service.register(other, { events: EPOLLIN, data: 2 });
+  for (let round = 1; round <= 3; round++) {
+    const before = Atomics.load(cells, 0);
+    signal(other);
+    await until(() => messages.length === round, 'the other one');
+    expect(Number(messages[round - 1]) - before).toBeLessThan(20);
+  }
 });

@@ -62,8 +62,9 @@ export class WaitLoop {
   /** Cached: the getters of process are slow. */
   readonly #stdout = process.stdout;
   readonly #stderr = process.stderr;
-  /** How many events the last wait has brought. */
+  /** How many events the last wait has brought, and whether nothing was dealt with since. */
   #count = 0;
+  #hasLooked = false;
   #now = 0;
   /** When what is in hand was begun with. */
   #since = 0;
@@ -108,6 +109,8 @@ export class WaitLoop {
     this.#ownLoop.begin(this.#now);
     this.#flushes = 0;
     this.#until = this.#now + TURN_MS;
+    // Or those that are always ready, and take as long as a turn, would be all that ever runs.
+    if (!this.#hasLooked && !this.#isIdle) this.#wait();
     this.#goOn();
   }
 
@@ -127,7 +130,7 @@ export class WaitLoop {
       this.#wait();
       // What a promise waits for comes by the event loop.
       if (this.#runner.pending > 0) break;
-      if (this.#count > 0 || this.#list.length > 0 || !this.#waking.queue.isEmpty) continue;
+      if (this.#count > 0 || !this.#isIdle) continue;
       if (this.#flushes === 0) break;
       queueMicrotask(this.#flush);
       return;
@@ -145,6 +148,7 @@ export class WaitLoop {
   #work(): void {
     const runner = this.#runner;
     const { runs } = runner;
+    this.#hasLooked = false;
     this.#since = this.#now;
     const hasFetched = this.#count > 0;
     this.#fetched();
@@ -257,11 +261,16 @@ export class WaitLoop {
 
   // ---- the wait ---------------------------------------------------------------------------------------------
 
+  /** Whether there is nothing to do but what the kernel may have. */
+  get #isIdle(): boolean {
+    return this.#list.length === 0 && this.#waking.queue.isEmpty;
+  }
+
   /** One epoll_wait into the agenda. */
   #wait(): void {
-    const isIdle = this.#list.length === 0 && this.#waking.queue.isEmpty;
     const room = this.#pace.share;
-    const n = !this.#agenda.mayFill() ? 0 : isIdle ? this.#block(room) : this.#look(room);
+    this.#hasLooked = true;
+    const n = !this.#agenda.mayFill() ? 0 : this.#isIdle ? this.#block(room) : this.#look(room);
     this.#now = now();
     this.#count = Math.max(0, n);
     if (n > 0) this.#waking.came();
