@@ -46,6 +46,8 @@ test('--json is the whole result, --report a page; merge makes one of several', 
   expect(JSON.parse(merged.stdout)).toMatchObject({ responses: 400, settings: { rate: 2000, connections: 20 } });
   const page = join(dir, 'merged.html');
   const text = await cli(['merge', '--report', page, ...files]);
+  expect(text.stdout).toMatch(/\n\nWritten {3}\S+\n$/);
+  expect(text.stdout).toContain(`Written   ${page}`);
   expect(text).toMatchObject({ code: 0, stderr: '' });
   expect(text.stdout).toMatch(/Status +2xx 400/);
   expect(existsSync(page)).toBe(true);

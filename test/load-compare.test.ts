@@ -86,7 +86,8 @@ test('files of the same name are told apart by their folders', async () => {
 test('its page has all curves in one chart', async () => {
   const files = saved(spread(1), spread(2));
   const report = `${files[0]}.html`;
-  expect(await cli(['compare', '--report', report, ...files])).toMatchObject({ code: 0 });
+  const stdout = expect.stringMatching(new RegExp(`\n\nWritten {3}${report}\n$`));
+  expect(await cli(['compare', '--report', report, ...files])).toMatchObject({ code: 0, stdout });
   const html = readFileSync(report, 'utf8');
   expect(html).toMatch(/^<!doctype html>/);
   expect(html).not.toMatch(/NaN|undefined|Infinity|<script/);

@@ -54,9 +54,9 @@ function start(name: string, env: NodeJS.ProcessEnv = {}): ChildProcessWithoutNu
 }
 
 test('holds built JavaScript, types and maps, and what a user should read; no tests, no sources', () => {
-  const known = /^\.\/dist\/.*\.(c?js|d\.c?ts|c?js\.map)$|^\.\/docs\/.*\.(md|svg)$/;
+  const known = /^\.\/dist\/.*\.(c?js|d\.c?ts|c?js\.map)$|^\.\/docs\/.*\.(md|svg)$|^\.\/examples\/.*\.mjs$/;
   const other = files.filter(file => !known.test(file)).sort();
-  expect(other).toEqual(['./CHANGELOG.md', './LICENSE', './README.md', './package.json']);
+  expect(other).toEqual(['./CHANGELOG.md', './LICENSE', './README.md', './SECURITY.md', './package.json']);
   expect(files).toContain('./docs/load-on-kubernetes.md');
   for (const entry of [
     'main/index',
@@ -85,7 +85,7 @@ test("the README's first example prints its five lines", async () => {
 
 test("the README's server answers, and its load tests pass", async () => {
   const port = await unusedPort();
-  writeFileSync(join(folder, 'server.mjs'), example('server.mjs').replace('8080', String(port)));
+  writeFileSync(join(folder, 'server.mjs'), example('server.mjs').replaceAll('8080', String(port)));
   writeFileSync(join(folder, 'handler.mjs'), example('handler.mjs'));
   const server = start('server.mjs');
   const errors = text(server.stderr);

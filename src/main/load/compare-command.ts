@@ -15,7 +15,7 @@ import {
 } from './compare.js';
 import { compareHtml } from './compare-html.js';
 import { type Condition, parseCondition } from './conditions.js';
-import { checkWritable } from './output.js';
+import { checkWritable, writtenText } from './output.js';
 import { readResults } from './result-files.js';
 
 export const COMPARE_USAGE = `Usage: epoll-pool compare [options] <first.json> <later.json>...
@@ -62,7 +62,10 @@ export async function run(argv: string[]): Promise<number> {
   const verdicts = judgeRatios(results, conditions);
   const { stdout } = process;
   stdout.write(values.json ? json(positionals, rows, verdicts) : text(results, rows, verdicts, paintFor(stdout)));
-  if (report !== undefined) writeFileSync(report, compareHtml(results, rows, verdicts));
+  if (report !== undefined) {
+    writeFileSync(report, compareHtml(results, rows, verdicts));
+    if (!values.json) stdout.write(writtenText([report]));
+  }
   return verdicts.some(({ ok }) => !ok) ? 1 : 0;
 }
 

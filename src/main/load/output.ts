@@ -58,8 +58,17 @@ export function printResult(result: LoadResult, output: Output): void {
   const { stdout } = process;
   stdout.write(output.json ? `${JSON.stringify(result, null, 2)}\n` : reportText(result, paintFor(stdout)));
   // Last: if there is no room for them, what was measured is not lost with them.
+  const written: string[] = [];
   for (const name of FILES) {
     const file = output[name];
-    if (file !== undefined) writeFileSync(file, WRITERS[name](result));
+    if (file === undefined) continue;
+    writeFileSync(file, WRITERS[name](result));
+    written.push(file);
   }
+  if (!output.json) stdout.write(writtenText(written));
+}
+
+/** Which files were written. */
+export function writtenText(files: readonly string[]): string {
+  return files.length === 0 ? '' : `\nWritten   ${files.join(', ')}\n`;
 }
