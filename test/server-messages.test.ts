@@ -190,3 +190,20 @@ test("bytes in the thread's buffer stay as they are until the promise settles", 
     expect(peer.text).toBe(expected);
   }
 });
+
+test('one thread: who sends slow messages without waiting for answers does not keep others from theirs', async () => {
+  const source = `${LINES} export default (line, connection) => {
+    if (line === 'slow') for (const until = performance.now() + 15; performance.now() < until; );
+    connection.send(line + ';');
+  };`;
+  const { port } = await serve({ handler: module(source), threads: 1 });
+  const [slow, quick] = [await client(port), await client(port)];
+  slow.write('slow\n'.repeat(1000));
+  await slow.has('slow;');
+  for (let i = 1; i <= 5; i++) {
+    const before = slow.text.length;
+    quick.write('quick\n');
+    await until(() => quick.text.length === i * 'quick;'.length, 'an answer');
+    expect((slow.text.length - before) / 'slow;'.length).toBeLessThan(30);
+  }
+});
