@@ -133,3 +133,13 @@ test('where runs are slow, the run queue has its turn when the kernel has nothin
   expect(pace.takesShared(true)).toBe(false);
   expect(pace.takesShared(false)).toBe(true);
 });
+
+test('what could not be run sixteen times in a row comes first, for once', () => {
+  const pace = make();
+  for (let i = 0; i < 15; i++) pace.passedOver(true);
+  expect(pace.isOverdue).toBe(false);
+  pace.passedOver(true);
+  expect(pace.isOverdue).toBe(true);
+  pace.passedOver(false);
+  expect(pace.isOverdue).toBe(false);
+});

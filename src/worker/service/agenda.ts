@@ -45,6 +45,12 @@ export class Agenda {
     return false;
   }
 
+  /** Whether entry `i` is there, and is not about one of the service's own eventfds. */
+  isOthers(i: number): boolean {
+    const at = i * EVENT_WORDS;
+    return this.entries[at + L.AGENDA_STAMP] !== 0 && (this.entries[at + L.AGENDA_SLOT] ?? 0) >= 0;
+  }
+
   /** For the thread whose agenda it is: whether it may be filled. Waits a moment for a peer that takes from it. */
   mayFill(): boolean {
     const words = this.#words;

@@ -37,6 +37,7 @@ export class Pace {
   #credit = 0;
   #skipped = 0;
   #overtaken = 0;
+  #passedOver = 0;
 
   /**
    * @param most how many events may be fetched at once
@@ -74,6 +75,16 @@ export class Pace {
   takesShared(hasFetched: boolean): boolean {
     this.#overtaken = this.isSlow && hasFetched ? (this.#overtaken + 1) % OVERTAKERS : 0;
     return this.#overtaken === 0;
+  }
+
+  /** Something is due here, or was not; `isFull` says that it could not be run: as many promises are pending as may be. */
+  passedOver(isFull: boolean): void {
+    this.#passedOver = isFull ? this.#passedOver + 1 : 0;
+  }
+
+  /** Whether what is due comes before what was fetched, for once: that has taken all places so often. */
+  get isOverdue(): boolean {
+    return this.#passedOver >= OVERTAKERS;
   }
 
   /** Whether what is to run again goes to the run queue. */

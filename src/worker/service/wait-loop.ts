@@ -23,6 +23,8 @@ import { type Parts, Runner } from './runner.js';
 const TURN_MS = 10;
 /** How often microtasks and ticks are run between a run and the thread's sleep. What is left then waits for the event loop's turn. */
 const FLUSHES = 2;
+/** How long a thread sleeps at most while the main thread has yet to take its output: that needs its event loop. */
+const OUTPUT_MS = 3;
 /** By then a thread that looks again sleeps: others want its core for long. */
 const LINGER_MS = 1;
 /** Longer than a watch lasts. */
@@ -69,7 +71,12 @@ export class WaitLoop {
   /** When what is in hand was begun with. */
   #since = 0;
   #watchedAt = 0;
+  /** How many in a row had to do with somebody else's run, or rest, and for how long to stay away when that is all there is. */
+  #blocked = 0;
   #blockedFor = BLOCKED_MS;
+  /** How many the last wait could have brought, and the most that a wait may. */
+  #room = 0;
+  readonly #most: number;
   /** Up to when the time is counted that runs take, and whether promises were pending then. */
   #busyUntil = 0;
   #isPending = false;
@@ -86,6 +93,7 @@ export class WaitLoop {
     this.#epfd = epfd;
     this.#threads = plan.threads;
     this.#concurrency = plan.concurrency;
+    this.#most = plan.batch;
     this.#header = L.headerOf(plan);
     this.#words = memory.words;
     this.#stats = memory.stats;
@@ -109,8 +117,10 @@ export class WaitLoop {
     this.#ownLoop.begin(this.#now);
     this.#flushes = 0;
     this.#until = this.#now + TURN_MS;
-    // Or those that are always ready, and take as long as a turn, would be all that ever runs.
-    if (!this.#hasLooked && !this.#isIdle) this.#wait();
+    this.#watch();
+    // Or those that are always ready, and take as long as a turn, would be all that ever runs; or nothing, while output waits.
+    const hasOutput = this.#hasOutput();
+    if (!this.#hasLooked && (!this.#isIdle || hasOutput)) this.#wait(hasOutput ? OUTPUT_MS : undefined);
     this.#goOn();
   }
 
@@ -150,10 +160,17 @@ export class WaitLoop {
     const { runs } = runner;
     this.#hasLooked = false;
     this.#since = this.#now;
-    const hasFetched = this.#count > 0;
+    const hasFetched = this.#hasFetched;
+    if (this.#pace.isOverdue) {
+      this.#pace.passedOver(false);
+      if (this.#count > 0) this.#callForWatch();
+      this.#handOver();
+      this.#takeShared();
+    }
     this.#fetched();
     this.#goThroughList();
     if (this.#pace.takesShared(hasFetched)) this.#takeShared();
+    this.#pace.passedOver(!this.#mayRun() && !this.#isIdle);
     const done = (runner.runs - runs) | 0;
     if (done > 0) {
       this.#now = now();
@@ -174,9 +191,10 @@ export class WaitLoop {
     const runner = this.#runner;
     runner.blocked = 0;
     runner.isLate = false;
-    if (count > 1) this.#callForWatch();
-    // What came with it may have been the call for the run queue; its run may be long.
-    if (count > 1 || this.#list.length > 0) this.#passOn();
+    const hasMore = count > 1 || this.#list.length > 0;
+    if (hasMore) this.#callForWatch();
+    // What came may have been the call for the run queue, by itself or with others; the run of what is here may be long.
+    if (hasMore || (this.#pace.isSlow && this.#hasFetched)) this.#passOn();
     for (let i = 0; i < this.#count && this.#mayRun(); i++) {
       this.#entry(i, true);
       if (i + 1 === this.#count) break;
@@ -185,11 +203,27 @@ export class WaitLoop {
       if (runner.isLate && this.#threads > 1 && Atomics.load(this.#header, L.IDLE) > 0) this.#leaveAll();
     }
     this.#leaveAll();
-    if (runner.blocked < count) this.#blockedFor = BLOCKED_MS;
-    else {
-      Atomics.wait(this.#header, L.STOP, 0, this.#blockedFor);
-      this.#blockedFor = Math.min(LONGEST_BLOCKED_MS, 2 * this.#blockedFor);
+    if (runner.blocked < count) {
+      this.#blocked = 0;
+      this.#blockedFor = BLOCKED_MS;
+    } else {
+      this.#allBlocked(count);
     }
+  }
+
+  /** The next look brings as many as it may; this thread stays away once it has seen all that the kernel goes on telling of. */
+  #allBlocked(count: number): void {
+    this.#blocked += count;
+    const isAll = count < this.#room || this.#blocked >= Atomics.load(this.#header, L.SIZE);
+    if (!isAll) return;
+    this.#blocked = 0;
+    Atomics.wait(this.#header, L.STOP, 0, this.#blockedFor);
+    this.#blockedFor = Math.min(LONGEST_BLOCKED_MS, 2 * this.#blockedFor);
+  }
+
+  /** Whether the last wait has brought something of the kernel's, beside the call for the run queue. */
+  get #hasFetched(): boolean {
+    return this.#count > 1 || (this.#count === 1 && this.#agenda.isOthers(0));
   }
 
   /** What was fetched, and is not begun, is for whoever comes to it: this thread, or another that is free. */
@@ -231,19 +265,22 @@ export class WaitLoop {
     }
   }
 
-  /** As many from the run queue as this thread would fetch from the kernel. */
+  /** As many from the run queue as this thread would fetch from the kernel. Where runs are slow, what takes no time does not count. */
   #takeShared(): void {
     const { queue } = this.#waking;
     const runner = this.#runner;
-    for (let left = this.#pace.share; left > 0 && this.#mayRun(); left--) {
+    let from = -1;
+    for (let left = this.#pace.share; left > 0 && this.#mayRun(); ) {
       const slot = queue.pop();
       if (slot < 0) return;
+      if (from < 0) from = now();
       // One was woken for all that was there.
       this.#passOn();
       if (this.#list.length > 0) this.#callForWatch();
       runner.isLate = true;
       runner.take(slot);
       this.#now = now();
+      if (!this.#pace.isSlow || this.#pace.isBehind(this.#now - from)) left--;
     }
   }
 
@@ -266,11 +303,12 @@ export class WaitLoop {
     return this.#list.length === 0 && this.#waking.queue.isEmpty;
   }
 
-  /** One epoll_wait into the agenda. */
-  #wait(): void {
-    const room = this.#pace.share;
+  /** One epoll_wait into the agenda. @param limit how long it may take, in milliseconds */
+  #wait(limit?: number): void {
+    this.#room = this.#blocked > 0 ? this.#most : this.#pace.share;
+    const room = this.#room;
     this.#hasLooked = true;
-    const n = !this.#agenda.mayFill() ? 0 : this.#isIdle ? this.#block(room) : this.#look(room);
+    const n = !this.#agenda.mayFill() ? 0 : this.#isIdle ? this.#block(room, limit) : this.#look(room);
     this.#now = now();
     this.#count = Math.max(0, n);
     if (n > 0) this.#waking.came();
@@ -283,9 +321,10 @@ export class WaitLoop {
     return epollWait(this.#epfd, this.#agenda.entries, room, 0);
   }
 
-  #block(room: number): number {
+  #block(room: number, limit = Number.POSITIVE_INFINITY): number {
     const header = this.#header;
-    const slice = this.#pace.slice(this.#peers?.unladen(this.#now) ?? Number.POSITIVE_INFINITY);
+    const longest = this.#pace.slice(this.#peers?.unladen(this.#now) ?? Number.POSITIVE_INFINITY);
+    const slice = Math.min(longest, limit);
     if (this.#isForMain && Atomics.load(header, L.AWAKE) === 1) {
       // It takes what is ready itself.
       Atomics.wait(header, L.AWAKE, 1, slice);
