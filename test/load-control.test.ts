@@ -24,7 +24,7 @@ test('warm-up: requests are sent, and not counted', { tags: ['slow'] }, async ()
 
 test('by number after a warm-up: so many are counted', async () => {
   const server = await httpServer();
-  const result = await load({ url: server.url, connections: 4, warmup: 100, requests: 100 });
+  const result = await load({ url: server.url, connections: 4, warmup: 500, requests: 100 });
   expect(result).toMatchObject({ requests: 100, responses: 100 });
   expect(server.requests).toBeGreaterThan(100);
 });
