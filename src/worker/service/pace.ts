@@ -77,9 +77,9 @@ export class Pace {
     return this.#overtaken === 0;
   }
 
-  /** Something is due here, or was not; `isFull` says that it could not be run: as many promises are pending as may be. */
-  passedOver(isFull: boolean): void {
-    this.#passedOver = isFull ? this.#passedOver + 1 : 0;
+  /** @param wasDue something was due, and could not be run: what was fetched has as many promises pending as may be */
+  passedOver(wasDue: boolean): void {
+    this.#passedOver = wasDue ? this.#passedOver + 1 : 0;
   }
 
   /** Whether what is due comes before what was fetched, for once: that has taken all places so often. */
