@@ -164,7 +164,7 @@ export class Core {
   /** Joins the threads, takes what they have left, and closes everything. */
   async destroy(): Promise<void> {
     this.#halt();
-    this.intake.drainQuietly();
+    // Not before they are dead: as long as one sends on, there is no end of it.
     await this.pool.destroy(() => this.intake.drainQuietly());
     this.registry.releaseAll();
     removeExitHook(this.#exit);
