@@ -102,11 +102,12 @@ test.each([
   expect(performance.now() - from).toBeGreaterThanOrEqual(59);
 });
 
-test.each([['posts', 'ready.post(1);', 'message']])(
-  'a timeout ends a handler that %s faster than listeners take it',
-  async (_what, statement, name) => {
-    const handler = module(`export default ready => { for (;;) { ${statement} } };`);
-    const source = `
+test.each([
+  ['posts', 'ready.post(1);', 'message'],
+  ['asks for what fails', 'ready.register(ready, { events: 1 });', 'error'],
+])('a timeout ends a handler that %s faster than listeners take it', async (_what, statement, name) => {
+  const handler = module(`export default ready => { for (;;) { ${statement} } };`);
+  const source = `
     const service = await lib.WaitService.start({ threads: 2, handler: ${JSON.stringify(handler)} });
     let told = 0;
     service.on('error', () => {});
@@ -116,9 +117,8 @@ test.each([['posts', 'ready.post(1);', 'message']])(
     await service.close({ timeout: 50 });
     console.log('closed');
   `;
-    expect(await run(source)).toEqual(ended('closed\n'));
-  },
-);
+  expect(await run(source)).toEqual(ended('closed\n'));
+});
 
 test('a second close() can bring a timeout', async () => {
   const { service } = await start({ handler: module('export default ready => { ready.post(0); for (;;); };') });
