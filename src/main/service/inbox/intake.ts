@@ -2,6 +2,7 @@
  * Takes what the threads send. One reader serves all who ask: it carries out the requests at the head of a ring, notes what is
  * for listeners (mail.ts), and stops at an event, which waits for whoever wants it.
  */
+import { setImmediate } from 'node:timers';
 import type { MessagePort } from 'node:worker_threads';
 import { now } from '../../../shared/clock.js';
 import type { Files } from '../../../shared/service/files.js';
@@ -294,23 +295,20 @@ export class Intake {
     return this.#sink.holds(slot, generation) || this.links.some(({ ring }) => ring.has(L.EVENT, slot, generation));
   }
 
-  /**
-   * A dead thread announces no more: passes on what it has sent beside that. Listeners may throw: `guarded` sees to that.
-   *
-   * @param event what it was running when it died, if it was
-   */
-  settle(index: number, event: ServiceEvent | undefined, guarded: (call: () => void) => void): void {
-    this.#mail.settle(index, event, guarded);
+  /** Thread `index` is dead, and its ring is read: it is told, then `done` is called (mail.ts). */
+  died(index: number, error: Error, events: readonly ServiceEvent[], done: () => void): void {
+    this.#mail.death(index, error, events, done);
   }
 
-  /** Takes all there is. Whatever listeners throw is an uncaught exception, and the rest is taken all the same. */
-  drainQuietly(): void {
+  /** Takes all there is, with turns of the event loop. Whatever listeners throw is an uncaught exception, and the rest is taken. */
+  async drainQuietly(): Promise<void> {
     for (;;) {
       try {
         if (this.#takeAll()) return;
       } catch (error) {
         throwLater(error);
       }
+      await new Promise(resolve => setImmediate(resolve));
     }
   }
 }

@@ -9,6 +9,7 @@
 import { type MessagePort, receiveMessageOnPort } from 'node:worker_threads';
 import { type Parcel, unpackError } from '../../../shared/service/error-transfer.js';
 import * as L from '../../../shared/service/layout.js';
+import { throwLater } from '../uncaught.js';
 import type { ServiceEvent } from './service-event.js';
 
 /** Where it goes on the main thread. What it throws is an uncaught exception. */
@@ -25,9 +26,10 @@ const MOST_NOTES = 1024;
 interface Note {
   readonly number: number;
   readonly event: ServiceEvent | undefined;
-  /** The thread in whose port the value is; none: `error` is told. */
+  /** The thread in whose port the value is; none: `error` is told, or `call` called. */
   readonly index: number | undefined;
   readonly error: (() => Error) | undefined;
+  readonly call: (() => void) | undefined;
 }
 
 export class Mail {
@@ -97,12 +99,30 @@ export class Mail {
   /** There is a value in the port of thread `index`. @param event what was running when the handler threw */
   expect(index: number, number: number, event?: ServiceEvent): void {
     if (((number - this.#last) | 0) > 0) this.#last = number;
-    this.#notes.push({ number, event, index, error: undefined });
+    this.#notes.push({ number, event, index, error: undefined, call: undefined });
   }
 
   /** What a handler asked for has failed. */
   failure(error: () => Error, event?: ServiceEvent): void {
-    this.#notes.push({ number: this.#last, event, index: undefined, error });
+    this.#notes.push({ number: this.#last, event, index: undefined, error, call: undefined });
+  }
+
+  /**
+   * Thread `index` is dead, and its ring is read. When its turn comes, after all that was noted until now: what it has sent and
+   * could not announce is passed on, `died` is called, then the listeners of 'error', once for each event, then `done`.
+   *
+   * @param events what it was running when it died
+   */
+  death(index: number, error: Error, events: readonly ServiceEvent[], done: () => void): void {
+    const [first, ...others] = events;
+    this.#call(() => this.#settle(index, first));
+    this.failure(() => error, first);
+    for (const event of others) this.failure(() => error, event);
+    this.#call(done);
+  }
+
+  #call(call: () => void): void {
+    this.#notes.push({ number: this.#last, event: undefined, index: undefined, error: undefined, call });
   }
 
   /** Tells the next. What a listener throws, it throws. */
@@ -115,6 +135,7 @@ export class Mail {
     }
     if (note?.error !== undefined) this.#sink.error(note.error(), note.event);
     else if (note?.index !== undefined) this.#open(note.index, note.event);
+    else note?.call?.();
   }
 
   #open(index: number, event: ServiceEvent | undefined): void {
@@ -132,19 +153,8 @@ export class Mail {
     }
   }
 
-  /**
-   * Thread `index` is dead. What it has sent and could not announce any more is passed on; those that never came are not
-   * waited for.
-   *
-   * @param event what was running when it threw, if it did
-   * @param guarded calls, and sees to what listeners throw
-   */
-  settle(index: number, event: ServiceEvent | undefined, guarded: (call: () => void) => void): void {
-    // What came until now: a listener that answers each value may make another come.
-    const last = this.#last;
-    this.#sort();
-    this.#due = last;
-    while (this.#isUpTo(last)) guarded(() => this.tell());
+  /** All that a dead thread has announced is told; those that never came are not waited for. */
+  #settle(index: number, event: ServiceEvent | undefined): void {
     const port = this.#portOf(index);
     for (;;) {
       const received: { message: Parcel } | undefined = port && receiveMessageOnPort(port);
@@ -153,6 +163,7 @@ export class Mail {
     }
     const words = this.#words[index];
     if (words !== undefined) this.#taken(index, ((words[L.POSTED] ?? 0) - (words[L.TAKEN] ?? 0)) | 0);
+    guarded(() => this.#sink.died?.(index));
   }
 
   /** Lets threads that wait for room post that many more values. */
@@ -162,5 +173,14 @@ export class Mail {
     Atomics.add(words, L.TAKEN, count);
     Atomics.add(this.#header, L.POSTS, 1);
     Atomics.notify(this.#header, L.POSTS);
+  }
+}
+
+/** What a listener throws must not keep the rest from being done. */
+function guarded(call: () => void): void {
+  try {
+    call();
+  } catch (thrown) {
+    throwLater(thrown);
   }
 }
