@@ -2,6 +2,7 @@
 import { EPOLLET, EPOLLIN, WaitService } from 'epoll-pool';
 import { expect, test } from 'vitest';
 import { countFds, countThreads, eventfd, signal, threadsDownTo } from './support/fds.ts';
+import { ended, run } from './support/run.ts';
 import { module, quiet, start, until } from './support/service.ts';
 import { Cells, STEERED } from './support/service-cells.ts';
 import { rejection, within } from './support/within.ts';
@@ -99,6 +100,24 @@ test.each([
   const from = performance.now();
   await within(service.close({ timeout: 60 }));
   expect(performance.now() - from).toBeGreaterThanOrEqual(59);
+});
+
+test.each([
+  ['posts', 'ready.post(1);', 'message'],
+  ['asks for what fails', 'ready.register(ready, { events: 1 });', 'error'],
+])('a timeout ends a handler that %s faster than listeners take it', async (_what, statement, name) => {
+  const handler = module(`export default ready => { for (;;) { ${statement} } };`);
+  const source = `
+    const service = await lib.WaitService.start({ threads: 2, handler: ${JSON.stringify(handler)} });
+    let told = 0;
+    service.on('error', () => {});
+    service.on(${JSON.stringify(name)}, () => { told++; for (const end = performance.now() + 0.2; performance.now() < end; ); });
+    for (let i = 0; i < 2; i++) await service.register(sys.eventfd(1), { events: EPOLLIN });
+    while (told < 10) await new Promise(resolve => setTimeout(resolve, 5));
+    await service.close({ timeout: 50 });
+    console.log('closed');
+  `;
+  expect(await run(source)).toEqual(ended('closed\n'));
 });
 
 test('a second close() can bring a timeout', async () => {

@@ -164,3 +164,29 @@ test('what one registration posts from two threads comes in the order of its run
   expect(messages).toEqual(Array.from({ length: 500 }, (_, i) => i + 1));
   signal(fd);
 });
+
+test('what several post comes in the order of runs, though most of what they ask fails and the listener is slow', async () => {
+  const RUNS = 300;
+  const handler = module(`
+    export default ready => {
+      const state = new Int32Array(ready.state.buffer, ready.state.byteOffset, 1);
+      ready.post([ready.fd, ++state[0]]);
+      for (let i = 0; i < 4; i++) ready.register(ready, { events: 1 });
+      if (state[0] < ${RUNS}) ready.again();
+    };
+  `);
+  const { service, messages, failures } = await start({ threads: 3, handler, stateBytes: 8 });
+  service.on('message', () => {
+    for (const end = performance.now() + 0.1; performance.now() < end; );
+  });
+  const fds = Array.from({ length: 8 }, () => eventfd());
+  for (const fd of fds) {
+    await service.register(fd, { events: EPOLLIN | EPOLLET });
+    service.wake(fd);
+  }
+  await until(() => messages.length === 8 * RUNS && failures.length === 4 * 8 * RUNS, 'all of them', 30_000);
+  for (const fd of fds) {
+    const own = messages.filter(message => Array.isArray(message) && message[0] === fd);
+    expect(own).toEqual(Array.from({ length: RUNS }, (_, i) => [fd, i + 1]));
+  }
+});

@@ -66,6 +66,42 @@ test('a death is told while every message that is answered makes another come', 
   expect(told).toBeLessThan(MOST);
 });
 
+test.each(['goes on', 'is closed'])(
+  'it is told in its turn, not in one go with what waits before it; the service %s',
+  async how => {
+    const POSTS = 500;
+    const handler = module(
+      `export default ready => { for (let i = 0; i < ${POSTS}; i++) ready.post(i); process.exit(3); };`,
+    );
+    const { service, messages, failures } = await start({ handler });
+    let row = 0;
+    let longest = 0;
+    setImmediate(function turn() {
+      row = 0;
+      if (failures.length === 0) setImmediate(turn);
+    });
+    let closed: Promise<void> | undefined;
+    service.on('message', () => {
+      longest = Math.max(longest, ++row);
+      if (how === 'is closed') closed ??= service.close();
+      for (const end = performance.now() + 1; performance.now() < end; );
+    });
+    let before: number | undefined;
+    service.on('error', () => {
+      before = messages.length;
+    });
+    const fd = eventfd(1);
+    await service.register(fd, { events: EPOLLIN, data: 1 });
+    await until(() => failures.length === 1, 'the error');
+    expect(before).toBe(POSTS);
+    expect(failures).toMatchObject([{ event: { fd, data: 1n } }]);
+    expect(longest).toBeLessThan(50);
+    if (how === 'goes on') await until(() => service.stats().restarts === 1, 'a new thread');
+    await within(closed ?? service.close());
+    expect([messages.length, failures.length]).toEqual([POSTS, 1]);
+  },
+);
+
 test('out of memory', async () => {
   const handler = deadly('for (;;) hog.push(new Array(10_000).fill(ready.data));');
   const resourceLimits = { maxOldGenerationSizeMb: 32 };

@@ -16,7 +16,6 @@ import { Registry } from './registry/registry.js';
 import { Resources } from './resources.js';
 import { recover } from './threads/recovery.js';
 import { ThreadPool } from './threads/thread-pool.js';
-import { throwLater } from './uncaught.js';
 
 export class Core {
   readonly registry: Registry;
@@ -25,7 +24,6 @@ export class Core {
   readonly pool: ThreadPool;
   readonly direct: Direct;
   readonly #waking: Waking;
-  readonly #sink: Sink;
   readonly #header: Int32Array;
   readonly #hasHandler: boolean;
   readonly #exit = (): void => this.#atExit();
@@ -34,7 +32,6 @@ export class Core {
   /** @throws EpollError, with nothing left open */
   constructor(options: CheckedOptions, sink: Sink) {
     const { plan, capacity, handler, handlerData, resourceLimits, threadFile } = options;
-    this.#sink = sink;
     this.#header = L.headerOf(plan);
     this.#hasHandler = handler !== undefined;
     this.resources = new Resources(() => this.#rung());
@@ -71,7 +68,7 @@ export class Core {
       handlerData,
       resourceLimits,
       threadFile,
-      onDeath: (index, error) => this.#died(index, error),
+      onDeath: (index, error, done) => this.#died(index, error, done),
     });
     addExitHook(this.#exit);
   }
@@ -116,28 +113,17 @@ export class Core {
     this.#ring();
   }
 
-  /** A thread is dead: what it has sent counts, what it had goes on elsewhere. */
-  #died(index: number, error: Error): void {
+  /** A thread is dead: what it has sent counts, what it had goes on elsewhere, at once; listeners are told in their turn. */
+  #died(index: number, error: Error, done: () => void): void {
     const memory = this.intake.links[index]?.memory;
     if (memory === undefined) return;
-    // Listeners may throw; that must not keep the rest from being taken over.
-    const guarded = (call: () => unknown): void => {
-      try {
-        call();
-      } catch (thrown) {
-        throwLater(thrown);
-      }
-    };
     // What it had asked for, and what others had by now.
     this.intake.catchUp();
     const all = this.intake.links.map(link => link.memory);
     const interrupted = recover(this.registry, this.#waking, memory, index + 1, all, (slot, generation) =>
       this.intake.isOnItsWay(slot, generation),
     );
-    this.intake.settle(index, interrupted[0], guarded);
-    guarded(() => this.#sink.died?.(index));
-    guarded(() => this.#sink.error(error, interrupted[0]));
-    for (const event of interrupted.slice(1)) guarded(() => this.#sink.error(error, event));
+    this.intake.died(index, error, interrupted, done);
     // It may have died before it rang for what it had put in its ring, or with its hand on the bell: nobody else would ring.
     Atomics.store(this.#header, L.DOORBELL, 0);
     if (this.#onEnded === undefined || !this.pool.ended) this.intake.drainSoon();
@@ -164,7 +150,7 @@ export class Core {
   /** Joins the threads, takes what they have left, and closes everything. */
   async destroy(): Promise<void> {
     this.#halt();
-    this.intake.drainQuietly();
+    // Not before they are dead: as long as one sends on, there is no end of it.
     await this.pool.destroy(() => this.intake.drainQuietly());
     this.registry.releaseAll();
     removeExitHook(this.#exit);

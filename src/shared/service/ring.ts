@@ -57,10 +57,27 @@ export class RingReader {
   readonly #words: Int32Array;
   #head = 0;
   #tail = 0;
+  #mark = 0;
 
   constructor(memory: ThreadMemory) {
     this.#words = memory.words;
     this.ring = memory.ring;
+  }
+
+  /** How many entries there are. */
+  get length(): number {
+    this.#tail = Atomics.load(this.#words, TAIL);
+    return (this.#tail - this.#head) | 0;
+  }
+
+  /** Remembers how far it goes by now. */
+  mark(): void {
+    this.#mark = Atomics.load(this.#words, TAIL);
+  }
+
+  /** Whether all that was there at the last `mark` was taken. */
+  get isPastMark(): boolean {
+    return ((this.#head - this.#mark) | 0) >= 0;
   }
 
   /** Where the oldest entry stands in the ring; -1: there is none. */

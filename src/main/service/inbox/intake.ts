@@ -2,6 +2,7 @@
  * Takes what the threads send. One reader serves all who ask: it carries out the requests at the head of a ring, notes what is
  * for listeners (mail.ts), and stops at an event, which waits for whoever wants it.
  */
+import { setImmediate } from 'node:timers';
 import type { MessagePort } from 'node:worker_threads';
 import { now } from '../../../shared/clock.js';
 import type { Files } from '../../../shared/service/files.js';
@@ -19,6 +20,8 @@ import { StandIn } from './stand-in.js';
 /** How much is taken, and for how many milliseconds, before the event loop has a turn. */
 const ENTRIES_A_TURN = 1024;
 const TURN_MS = 5;
+/** How much of it what handlers have asked for may take first, so that slow listeners do not keep it waiting. */
+const READING_MS = 2;
 /** How much is taken from one ring, or from the kernel, before it is the next one's turn: at most; less for slow listeners. */
 const ENTRIES_A_SOURCE = 16;
 
@@ -71,9 +74,8 @@ export class Intake {
   #scheduled = false;
   /** A consumer has pulled an event, and will come for the next. */
   #pulling = false;
-  readonly #readRings = (): void => {
-    for (let index = 0; index < this.links.length; index++) this.#toEvent(index, Number.POSITIVE_INFINITY);
-  };
+  /** When the present turn is over. */
+  #until = 0;
 
   constructor(parts: IntakeParts) {
     const { plan, capacity, registry, files, waking, sink, epfd } = parts;
@@ -123,8 +125,8 @@ export class Intake {
    * when it is their turn.
    */
   catchUp(): void {
-    this.#mail.collect(this.#readRings);
-    if (!this.#mail.isEmpty) this.drainSoon();
+    for (let index = 0; index < this.links.length; index++) this.#toEvent(index, this.links[index]?.ring.length ?? 0);
+    if (this.#mail.isWaiting) this.drainSoon();
   }
 
   /** Carries out at most `most` requests at the head of a ring, up to an event. How many. */
@@ -150,9 +152,10 @@ export class Intake {
 
   /** False: there may be more. */
   #takeAll(): boolean {
-    const until = now() + TURN_MS;
-    this.#mail.collect(this.#readRings);
+    const from = now();
+    this.#until = from + TURN_MS;
     const sources = this.links.length + 1;
+    this.#readRings(from + READING_MS);
     let left = ENTRIES_A_TURN;
     for (let quiet = 0; quiet < sources; ) {
       const source = this.#turn;
@@ -160,30 +163,45 @@ export class Intake {
       this.#turn = (source + 1) % sources;
       const taken = this.#takeFrom(source, this.#most) + this.#tell();
       quiet = taken === 0 ? quiet + 1 : 0;
-      if (quiet === sources && this.#mail.hasLater) {
-        this.#mail.collect(this.#readRings);
-        quiet = 0;
-      }
+      // Nothing is left in the rings: what they have brought is told in the rounds to come.
+      if (quiet === sources && this.#mail.isWaiting) quiet = 0;
       if (taken === 0) continue;
       left -= taken;
-      const late = now() > until;
+      const late = now() > this.#until;
       this.#most = late ? Math.max(1, this.#most >> 1) : Math.min(ENTRIES_A_SOURCE, this.#most * 2);
       if (left <= 0 || late) return false;
     }
     return true;
   }
 
-  /** At most `most` entries of one ring, or what the kernel has. How many. */
+  /**
+   * Carries out what is asked in the rings, as far as they go now, before any listener is called; until a moment, or as long as
+   * there is room for what listeners are to be told.
+   */
+  #readRings(until: number): void {
+    for (let i = 0; i < this.links.length; i++) {
+      const index = (this.#turn + i) % this.links.length;
+      for (let left = this.links[index]?.ring.length ?? 0; left > 0 && !this.#mail.isFull; ) {
+        const taken = this.#toEvent(index, Math.min(left, ENTRIES_A_SOURCE));
+        if (taken === 0) break;
+        left -= taken;
+        if (now() > until) return;
+      }
+    }
+  }
+
+  /** At most `most` entries of one ring, or what the kernel has, unless listeners take too long. How many. */
   #takeFrom(index: number, most: number): number {
     const ring = this.links[index]?.ring;
     if (ring === undefined) return this.#takeReady(most);
     let taken = 0;
-    while (taken < most) {
+    while (taken < most && !this.#mail.isFull) {
       taken += this.#toEvent(index, most - taken);
       const held = taken < most && this.#sink.wantsEvents ? shiftEvent(ring) : undefined;
       if (held === undefined) break;
       taken++;
       this.#deliver(held);
+      if (now() > this.#until) break;
     }
     return taken;
   }
@@ -191,19 +209,37 @@ export class Intake {
   /** What is for the main thread to fetch, or due, while there is a listener. How many. */
   #takeReady(most: number): number {
     let taken = 0;
-    for (; taken < most && this.#sink.wantsEvents; taken++) {
+    while (taken < most && this.#sink.wantsEvents) {
       const held = this.#standIn?.next(most);
       if (held === undefined) break;
+      taken++;
       this.#deliver(held);
+      if (now() > this.#until) break;
     }
     return taken;
   }
 
   /** What listeners are to be told, as much as of one source. How much. */
   #tell(): number {
+    const mail = this.#mail;
+    if (mail.isWaiting && mail.isEmpty) this.#endRound();
     let told = 0;
-    for (; told < this.#most && !this.#mail.isEmpty; told++) this.#mail.tell();
+    while (told < this.#most && !mail.isEmpty) {
+      told++;
+      mail.tell();
+      if (now() > this.#until) break;
+    }
     return told;
+  }
+
+  /** The mail's next round, if all that stood in the rings when the present one began was read, up to events. */
+  #endRound(): void {
+    for (const { ring } of this.links) {
+      const at = ring.isPastMark ? -1 : ring.peek();
+      if (at >= 0 && ring.ring[at + L.OP] !== L.EVENT) return;
+    }
+    this.#mail.nextRound();
+    for (const { ring } of this.links) ring.mark();
   }
 
   /** An event for a listener; it is let go when the listener has returned, or thrown. */
@@ -228,7 +264,7 @@ export class Intake {
       if (this.#standIn?.isTired) this.#again();
       this.#standIn?.end();
     }
-    if (!this.#mail.isEmpty) this.drainSoon();
+    if (this.#mail.isWaiting) this.drainSoon();
     return held;
   }
 
@@ -241,8 +277,8 @@ export class Intake {
   #pullFromRings(): HeldEvent | undefined {
     for (let i = 0; i < this.links.length; i++) {
       this.#turn = (this.#turn + 1) % this.links.length;
-      this.#toEvent(this.#turn, Number.POSITIVE_INFINITY);
       const ring = this.links[this.#turn]?.ring;
+      this.#toEvent(this.#turn, ring?.length ?? 0);
       const held = ring && shiftEvent(ring);
       if (held !== undefined) return held;
     }
@@ -259,23 +295,20 @@ export class Intake {
     return this.#sink.holds(slot, generation) || this.links.some(({ ring }) => ring.has(L.EVENT, slot, generation));
   }
 
-  /**
-   * A dead thread announces no more: passes on what it has sent beside that. Listeners may throw: `guarded` sees to that.
-   *
-   * @param event what it was running when it died, if it was
-   */
-  settle(index: number, event: ServiceEvent | undefined, guarded: (call: () => void) => void): void {
-    this.#mail.settle(index, event, guarded);
+  /** Thread `index` is dead, and its ring is read: it is told, then `done` is called (mail.ts). */
+  died(index: number, error: Error, events: readonly ServiceEvent[], done: () => void): void {
+    this.#mail.death(index, error, events, done);
   }
 
-  /** Takes all there is. Whatever listeners throw is an uncaught exception, and the rest is taken all the same. */
-  drainQuietly(): void {
+  /** Takes all there is, with turns of the event loop. Whatever listeners throw is an uncaught exception, and the rest is taken. */
+  async drainQuietly(): Promise<void> {
     for (;;) {
       try {
         if (this.#takeAll()) return;
       } catch (error) {
         throwLater(error);
       }
+      await new Promise(resolve => setImmediate(resolve));
     }
   }
 }

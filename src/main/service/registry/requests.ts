@@ -6,7 +6,8 @@ import * as L from '../../../shared/service/layout.js';
 import { eventOf, type ServiceEvent } from '../inbox/service-event.js';
 import { controlError, NO_ROOM, type Registry } from './registry.js';
 
-export type Report = (error: Error, event: ServiceEvent) => void;
+/** What fails may be much, and told later: its error is made then. */
+export type Report = (error: () => Error, event: ServiceEvent) => void;
 
 const nothing = (): void => {};
 
@@ -48,7 +49,7 @@ export class Requests {
     this.#registry.submit(fd, () => {
       const code = this.#registry.add(fd, mask, low, high);
       if (code === 0) return;
-      const error = code === NO_ROOM ? full(this.#capacity) : controlError(code, fd);
+      const error = (): Error => (code === NO_ROOM ? full(this.#capacity) : controlError(code, fd));
       // It has no id: none was registered. -1 is nobody's.
       this.#report(error, { fd, id: -1, events: mask, data: joinWord64(low, high) });
     });
@@ -58,14 +59,14 @@ export class Requests {
     const code = this.#registry.modifyOwn(slot, generation, mask, low, high);
     if (code === 0) return;
     const event = { fd, id: L.idOf(slot, generation), events: mask, data: joinWord64(low, high) };
-    this.#report(controlError(code, fd), event);
+    this.#report(() => controlError(code, fd), event);
   }
 
   /** What has ended meanwhile need not be ended: that is no failure. */
   #remove(slot: number, generation: number, closes: boolean, event: ServiceEvent): void {
     if (!this.#registry.table.isCurrent(slot, generation)) return;
     const code = this.#registry.remove(event.fd, event.id, closes, nothing);
-    if (code < 0) this.#report(controlError(code, event.fd), event);
+    if (code < 0) this.#report(() => controlError(code, event.fd), event);
   }
 
   #released(slot: number, generation: number): void {
@@ -74,7 +75,7 @@ export class Requests {
     if (code === 0) return;
     // The failure has ended the registration: its slot's id is the next one's by now, the rest is still there.
     const event = { ...eventOf(table, slot, table.interestOf(slot)), id: L.idOf(slot, generation) };
-    this.#report(controlError(code, event.fd), event);
+    this.#report(() => controlError(code, event.fd), event);
   }
 }
 

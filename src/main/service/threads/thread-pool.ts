@@ -45,8 +45,11 @@ export interface ThreadPoolOptions {
   readonly resourceLimits: ResourceLimits | undefined;
   /** A path. */
   readonly threadFile: string;
-  /** A thread is dead; what it had is to be taken over. Its port still holds what it has sent. */
-  readonly onDeath: (index: number, error: Error) => void;
+  /**
+   * A thread is dead; what it had is to be taken over. Its port still holds what it has sent, and no other begins in its place
+   * before `done` is called.
+   */
+  readonly onDeath: (index: number, error: Error, done: () => void) => void;
 }
 
 /** With whose it is: what the pool shows its queue and its balancer, and does not send. */
@@ -234,11 +237,13 @@ export class ThreadPool {
     const left = this.#queue.tasks.find(task => task[this.#lifeOf] === life);
     if (left !== undefined) this.#queue.remove(left);
     const phase = Atomics.load(thread.words, L.PHASE);
+    const lived = now() - life.startedAt;
+    const replace = (): void => this.#replace(thread, life.index, lived);
     try {
       if (this.#onFailure !== undefined) this.#onFailure(reason);
-      else if (this.#isDeath(phase, hadStarted)) this.#options.onDeath(life.index, reason);
+      else if (this.#isDeath(phase, hadStarted)) this.#options.onDeath(life.index, reason, replace);
+      else replace();
     } finally {
-      if (this.#onFailure === undefined) this.#replace(thread, life);
       this.#onChange();
     }
   }
@@ -250,9 +255,9 @@ export class ThreadPool {
     return !this.#closing || hadStarted || phase === L.PHASE_WAITING;
   }
 
-  #replace(thread: Thread, { index, startedAt }: Life): void {
+  #replace(thread: Thread, index: number, lived: number): void {
     if (this.#closing) return;
-    if (now() - startedAt > SETTLED_MS) thread.deaths = 0;
+    if (lived > SETTLED_MS) thread.deaths = 0;
     const delay = thread.deaths === 0 ? 0 : Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** (thread.deaths - 1));
     thread.deaths++;
     thread.timer = setTimeout(() => {
@@ -295,13 +300,13 @@ export class ThreadPool {
   }
 
   /** Ends all threads, wherever they are, except inside a system call; then `last` can take what they have sent. */
-  async destroy(last: () => void): Promise<void> {
+  async destroy(last: () => Promise<void>): Promise<void> {
     this.stop();
     this.#destroying = true;
     this.settle();
     await this.#settled();
     await this.#piscina.destroy();
-    last();
+    await last();
     for (const { life } of this.#threads) life?.port.close();
   }
 }
