@@ -83,7 +83,7 @@ export class Ends {
     const since = Atomics.load(this.#header, L.TICK) - (words[base + L.ACTIVITY] ?? 0);
     const flags = this.#flags.of(base);
     if (Atomics.load(words, base + L.AWAIT) !== 0 || since < this.#task.idleTicks) return;
-    if ((flags & L.OPENED) === 0 || (flags & L.ENDING) !== 0) return;
+    if ((flags & L.OPENED) === 0 || (flags & (L.ENDING | L.DOOMED)) !== 0) return;
     const inMiddle = (words[base + L.INPUT + BYTES] ?? 0) > 0;
     const error = Object.assign(new Error('idleTimeout has passed in the middle of a message'), { code: 'ETIMEDOUT' });
     if (!inMiddle || !this.refuse(base, slot, error)) this.#wire.doom(base, 'idle');
