@@ -16,7 +16,7 @@ import { Promises } from './promises.js';
 import { OutOfMemory, type Reader, TooLong } from './reader.js';
 import { isThenable } from './thenable.js';
 import type { ServerTask, WakeThread } from './thread-setup.js';
-import { AT_END, BROKEN, NOTHING, type Wire } from './wire.js';
+import { AT_END, BROKEN, MORE, NOTHING, type Wire } from './wire.js';
 
 /** What one run does before it is others' turn: reads, and milliseconds from its beginning, looked at after each message. */
 const MOST_READS = 8;
@@ -131,6 +131,7 @@ export class Messages {
     }
     const n = this.#reader.fill();
     if (unseen) return true;
+    if (n === MORE) return !this.#isTired();
     if (n === BROKEN) {
       this.#wire.doom(base, 'reset');
       return false;
