@@ -170,7 +170,8 @@ test("a server's read() comes back after each key update, whatever their length"
     for (let i = 0; i < 20; i++) {
       const before = session.wireBytesRead(server.ssl);
       expect(session.read(server.ssl, buffer, 0, 100)).toBe(session.WANT_READ);
-      expect(session.wireBytesRead(server.ssl) - before).toBe(updates.length / 1000);
+      expect(session.wireBytesRead(server.ssl) - before).toBeLessThanOrEqual(padding + 21);
+      expect(session.wireBytesRead(server.ssl)).toBeGreaterThan(before);
     }
     server.free();
     client.free();
