@@ -81,7 +81,8 @@ test('an fd, and more that is unread than fits in any buffer', async () => {
     return text.length >= expected.length;
   }, 'all answers');
   expect(text === expected).toBe(true);
-  expect(served.server.stats().bytesKept).toBe(0);
+  // The thread has sent it, and gives back what held it a moment later.
+  await until(() => served.server.stats().bytesKept === 0, 'nothing kept');
   expect(served.server.destroy(id)).toBe(true);
   await settled(served, 1);
 });

@@ -177,6 +177,38 @@ test('what an async open() or close() throws is an error, and ends no thread', a
   expect(served.server.stats().service.restarts).toBe(0);
 });
 
+test('idleTimeout: what waits for a thread to read it, or for one to send it, is no silence', async () => {
+  const source = `${LINES} export default (line, connection) => {
+    if (line === 'busy') {
+      connection.post('busy');
+      for (const until = performance.now() + 1500; performance.now() < until; );
+    }
+    if (line === 'big') connection.send(Buffer.alloc(16 << 20, 98));
+    connection.send(line + ';');
+  };`;
+  const served = await serve({ handler: module(source), threads: 1, idleTimeout: 600, maxOutput: 32 << 20 });
+  const busy = await client(served.port);
+  const silent = await client(served.port);
+  const asking = await client(served.port);
+  const taking = await client(served.port);
+  for (const peer of [silent, asking]) {
+    peer.write('a\n');
+    await peer.has('a;');
+  }
+  taking.socket.pause();
+  taking.write('big\n');
+  await until(() => served.server.stats().messages === 3, 'output that is kept');
+  busy.write('busy\n');
+  await until(() => served.messages.length === 1, 'a thread at work');
+  asking.write('b\n');
+  taking.socket.resume();
+  await asking.has('b;');
+  await taking.has('big;');
+  await until(() => served.closes.length > 0, 'the end of the silent one');
+  expect(silent.text).toBe('a;');
+  expect(served.closes[0]).toEqual({ id: served.connections[1], reason: 'idle' });
+});
+
 test('a message that was begun: idleTimeout asks refuse() for last words', async () => {
   const source = `${LINES}
     protocol.refuse = error => Buffer.from(error.code);

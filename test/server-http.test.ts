@@ -171,6 +171,48 @@ test('fetchHandler(): streams, and learns that its client has gone', async () =>
   expect(served.messages.map(({ value }) => value)).toEqual(['waits', 'aborted']);
 });
 
+test('fetchHandler(): a client that ends its side has gone, for the signal; it is answered all the same', async () => {
+  const source = `
+    import { fetchHandler, http } from 'epoll-pool/worker';
+    export const protocol = http();
+    export default (request, connection) => fetchHandler(async request => {
+      const { pathname } = new URL(request.url);
+      const aborted = new Promise(resolve => request.signal.addEventListener('abort', () => { connection.post('aborted'); resolve(); }));
+      connection.post('waits');
+      if (pathname === '/stream') {
+        let left = 3;
+        return new Response(new ReadableStream({
+          async pull(controller) { await aborted; if (left-- > 0) controller.enqueue(Buffer.from('part ')); else controller.close(); },
+        }));
+      }
+      await aborted;
+      if (pathname === '/throw') request.signal.throwIfAborted();
+      return new Response('late');
+    })(request, connection);`;
+  const served = await serve({ handler: file(source) });
+  const expected = {
+    '/wait': /^HTTP\/1.1 200 .*\r\n\r\nlate$/s,
+    '/throw': /^$/,
+    '/stream': /(part .*){3}\r\n0\r\n\r\n$/s,
+  };
+  for (const [target, answer] of Object.entries(expected)) {
+    served.messages.length = 0;
+    const peer = await client(served.port, true);
+    peer.write(get(target));
+    await until(() => served.messages.length === 1, 'its request');
+    peer.socket.end();
+    await until(() => served.messages.length === 2, 'its abort');
+    expect(await peer.all()).toMatch(answer);
+  }
+  const gone = await client(served.port);
+  gone.write(get('/wait'));
+  await until(() => served.messages.length === 3, 'its request');
+  gone.socket.destroy();
+  await until(() => served.messages.length === 4, 'its abort');
+  await settled(served, 4);
+  expect(served.errors).toEqual([]);
+});
+
 test("beside node:http's own server: the same answers to the same requests", async () => {
   const { port } = await started();
   const reference = createServer((request, answer) => {

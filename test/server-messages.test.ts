@@ -207,3 +207,29 @@ test('one thread: who sends slow messages without waiting for answers does not k
     expect((slow.text.length - before) / 'slow;'.length).toBeLessThan(30);
   }
 });
+
+test('one thread: a run ends with the message that has taken too long, so that others wait for one or two', async () => {
+  const source = `${LINES}
+    let slow = 0;
+    export default (line, connection) => {
+      if (line === 'slow') {
+        slow++;
+        for (const until = performance.now() + 15; performance.now() < until; );
+      } else {
+        connection.send(slow + ';');
+        slow = 0;
+      }
+    };`;
+  const { port } = await serve({ handler: module(source), threads: 1 });
+  const [slow, quick] = [await client(port), await client(port)];
+  slow.write('slow\n'.repeat(500));
+  for (let i = 1; i <= 20; i++) {
+    quick.write('quick\n');
+    await until(() => quick.text.split(';').length === i + 1, 'an answer');
+  }
+  // How many slow ones came before each quick one: the process of this test may have been late with some.
+  const waits = quick.text.split(';', 20).slice(1).map(Number);
+  waits.sort((a, b) => a - b);
+  expect(waits[9]).toBeGreaterThan(0);
+  expect(waits[9]).toBeLessThanOrEqual(3);
+});

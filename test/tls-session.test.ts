@@ -2,12 +2,14 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import type { SecureVersion } from 'node:tls';
+import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
 import { alpnOf, cipherOf, peerCertificateOf, servernameOf, versionOf } from '../dist/shared/tls/agreed.js';
 import * as session from '../dist/shared/tls/session.js';
 import { DONE, END } from '../dist/shared/tls/session.js';
 import { certificate, type KeyKind } from './support/certificates.ts';
-import { accept, clientContext, connect, nodeClient, nodeServer, serverContext } from './support/tls.ts';
+import { socketpair } from './support/fds.ts';
+import { accept, clientContext, connect, keyUpdates, nodeClient, nodeServer, serverContext } from './support/tls.ts';
 import { within } from './support/within.ts';
 
 const ca = certificate({ ca: true, name: 'test authority' });
@@ -153,4 +155,25 @@ test('what is decrypted and unread is there without another event', async () => 
   expect(String(buffer)).toBe('..456.....');
   expect(session.read(end.ssl, buffer, 0, 10)).toBe(3);
   expect(session.read(end.ssl, buffer, 0, 10)).toBe(session.WANT_READ);
+});
+
+// Among these lengths is one (44) with which what OpenSSL would read ahead never ends where a record does.
+test("a server's read() comes back after each key update, whatever their length", async () => {
+  const context = serverContext({ key: ec.key, cert: ec.cert });
+  for (let padding = 6; padding < 60; padding++) {
+    const [ours, theirs] = socketpair();
+    const [server, client] = [accept(context, ours), connect(clientContext({ rejectUnauthorized: false }), theirs)];
+    expect(await Promise.all([server.handshake(), client.handshake()])).toEqual([DONE, DONE]);
+    const updates = keyUpdates(client.ssl, 1000, padding);
+    expect(sys.write(theirs, updates)).toBe(updates.length);
+    const buffer = Buffer.alloc(100);
+    for (let i = 0; i < 20; i++) {
+      const before = session.wireBytesRead(server.ssl);
+      expect(session.read(server.ssl, buffer, 0, 100)).toBe(session.WANT_READ);
+      expect(session.wireBytesRead(server.ssl) - before).toBeLessThanOrEqual(padding + 21);
+      expect(session.wireBytesRead(server.ssl)).toBeGreaterThan(before);
+    }
+    server.free();
+    client.free();
+  }
 });

@@ -130,7 +130,7 @@ export class FakeServer<M> {
   /** The peer breaks off while the handler is at work. */
   leave(): void {
     this.connection.open = false;
-    if (this.#atWork !== undefined) hooksOf(this.#protocol)?.gone?.(this.#atWork, this.connection);
+    if (this.#atWork !== undefined) hooksOf(this.#protocol)?.gone?.(this.#atWork, this.connection, true);
   }
 
   /** @returns the first message's length, once it is whole */

@@ -4,6 +4,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { EPOLLET, EPOLLIN, EPOLLOUT, Epoll, Events } from 'epoll-pool';
 import * as sys from 'epoll-pool/sys';
+import koffi from 'koffi';
 import { onTestFinished } from 'vitest';
 import { type TlsClientOptions, TlsContext, type TlsServerOptions } from '../../dist/shared/tls/context.js';
 import * as session from '../../dist/shared/tls/session.js';
@@ -141,4 +142,24 @@ export function connectTo(server: tls.Server): { accepted: Promise<tls.TLSSocket
   accepted.catch(() => undefined); // told by whatever is awaited
   server.emit('connection', socket);
   return { accepted, fd };
+}
+
+/**
+ * So many key updates of a session of TLS 1.3 that was agreed on, encrypted; the session is of no use after that.
+ *
+ * @param padding what each one's inner length is made a multiple of: a record has 21 bytes more
+ */
+export function keyUpdates(ssl: number, count: number, padding = 6): Buffer {
+  const lib = koffi.load(null);
+  const update = lib.func('SSL_key_update', 'int', ['size_t', 'int']);
+  const bio: number = lib.func('BIO_new', 'size_t', ['size_t'])(lib.func('BIO_s_mem', 'size_t', [])());
+  lib.func('SSL_set0_wbio', 'void', ['size_t', 'size_t'])(ssl, bio);
+  lib.func('SSL_set_block_padding', 'int', ['size_t', 'size_t'])(ssl, padding);
+  for (let i = 0; i < count; i++) {
+    update(ssl, 0);
+    session.handshake(ssl);
+  }
+  const bytes = Buffer.alloc(count * (padding + 100));
+  const taken: number = lib.func('BIO_read', 'int', ['size_t', 'void *', 'int'])(bio, bytes, bytes.length);
+  return bytes.subarray(0, taken);
 }

@@ -155,8 +155,10 @@ export class Connections {
     }
   }
 
-  /** A thread is dead: it may have reported, and died before it rang. */
+  /** A thread is dead: it may have reported, and died before it rang, or after it had written that it rings. */
   lookAtAll(): void {
+    // Otherwise no other thread would ever ring. Before the look, as in rung().
+    Atomics.store(this.#memory.header, L.RUNG, 0);
     for (const slot of this.#book.slots()) this.#look(slot);
   }
 

@@ -68,6 +68,9 @@ export class TlsContext implements Disposable {
     });
     const pointer = take(secure);
     const c = ssl.opensslContext();
+    // Otherwise SSL_read() goes on for as long as key updates come, and the thread does nothing else (SSL_CTX_set_mode(3)). With
+    // read-ahead it would still do so, as long as what it has ahead is not at its end, which a peer can see to: so there is none.
+    c.SSL_CTX_ctrl(pointer, ssl.SSL_CTRL_CLEAR_MODE, ssl.SSL_MODE_AUTO_RETRY, null);
     if (requestCert === true) {
       const refuse = rejectUnauthorized !== false;
       const mode = ssl.SSL_VERIFY_PEER | (refuse ? ssl.SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0);
@@ -103,6 +106,8 @@ export class TlsContext implements Disposable {
     const pointer = take(tls.createSecureContext(given));
     const c = ssl.opensslContext();
     c.SSL_CTX_set_verify(pointer, rejectUnauthorized === false ? ssl.SSL_VERIFY_NONE : ssl.SSL_VERIFY_PEER, 0);
+    // One read(2) for a record's head and its body, and for several small ones.
+    c.SSL_CTX_ctrl(pointer, ssl.SSL_CTRL_SET_READ_AHEAD, 1, null);
     // Otherwise OpenSSL takes a session of TLS 1.3 for used up once it was resumed; the servers take them again.
     c.SSL_CTX_ctrl(pointer, ssl.SSL_CTRL_SET_SESS_CACHE_MODE, ssl.SSL_SESS_CACHE_OFF, null);
     if (protocols) c.SSL_CTX_set_alpn_protos(pointer, protocols, protocols.length);
@@ -160,8 +165,6 @@ function take({ context }: { context: unknown }): number {
   const close: unknown = Reflect.get(context, 'close');
   if (typeof close === 'function') Reflect.apply(close, context, []);
   c.SSL_CTX_ctrl(pointer, ssl.SSL_CTRL_MODE, MODE, null);
-  // One read(2) for a record's head and its body, and for several small ones.
-  c.SSL_CTX_ctrl(pointer, ssl.SSL_CTRL_SET_READ_AHEAD, 1, null);
   // A peer that ends TCP alone may still be answered; wasTruncated() tells it from one that says close_notify.
   c.SSL_CTX_set_options(pointer, ssl.SSL_OP_NO_RENEGOTIATION | ssl.SSL_OP_IGNORE_UNEXPECTED_EOF);
   // Node's callback (the one kind up to 22, the other from 24) would look into the object that has just been left;

@@ -6,6 +6,7 @@
  * For edge-triggered use: register the socket as IN|OUT once. At any event, go on with what was last refused:
  * - handshake() until DONE;
  * - read() until WANT_READ, whatever it gave before: decrypted bytes may lie in the session, of which epoll knows nothing.
+ *   A server's may say so after a record that is no data, with more to come: until wireBytesRead() has not grown either.
  *   Whoever stops earlier (backpressure) must call read() again later without an event;
  * - a write() that said WANT_WRITE comes again with the same bytes (they may have moved), at least as many, up to
  *   RECORD_BYTES: the session holds them encrypted already.

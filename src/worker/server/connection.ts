@@ -33,6 +33,6 @@ export interface Connection {
   sendTo(id: number, bytes: Uint8Array | string): boolean;
   /** To all, or all but one; how many took it. */
   broadcast(bytes: Uint8Array | string, except?: number): number;
-  /** Sends a structured clone of `value` to the server's 'message' listeners. */
+  /** Sends a structured clone of `value` to the server's 'message' listeners; its thread waits while 1,024 are on their way. */
   post(value: unknown): void;
 }

@@ -19,7 +19,7 @@ import type { Handshakes } from './handshakes.js';
 import type { LoadedModule } from './module.js';
 import type { Reader } from './reader.js';
 import type { ServerTask } from './thread-setup.js';
-import { AT_END, BROKEN, type Wire } from './wire.js';
+import { AT_END, BROKEN, MORE, type Wire } from './wire.js';
 
 /** What one run drops before it is others' turn. */
 const MOST_READS = 8;
@@ -83,7 +83,7 @@ export class Ends {
     const since = Atomics.load(this.#header, L.TICK) - (words[base + L.ACTIVITY] ?? 0);
     const flags = this.#flags.of(base);
     if (Atomics.load(words, base + L.AWAIT) !== 0 || since < this.#task.idleTicks) return;
-    if ((flags & L.OPENED) === 0 || (flags & L.ENDING) !== 0) return;
+    if ((flags & L.OPENED) === 0 || (flags & (L.ENDING | L.DOOMED)) !== 0) return;
     const inMiddle = (words[base + L.INPUT + BYTES] ?? 0) > 0;
     const error = Object.assign(new Error('idleTimeout has passed in the middle of a message'), { code: 'ETIMEDOUT' });
     if (!inMiddle || !this.refuse(base, slot, error)) this.#wire.doom(base, 'idle');
@@ -145,7 +145,7 @@ export class Ends {
         return false;
       }
       if (n === AT_END) this.#flags.set(base, L.PEER_ENDED);
-      if (n <= 0) this.#flags.clear(base, L.READABLE);
+      if (n <= 0 && n !== MORE) this.#flags.clear(base, L.READABLE);
     }
     const both = L.PEER_ENDED | L.END_SENT;
     if ((this.#flags.of(base) & both) === both) this.#wire.doom(base, 'end');

@@ -7,6 +7,7 @@
  *   output       what the mailbox has, and what is kept, as far as the socket takes it
  *   the end      if it is ending: our end of stream once all is sent; what still comes is dropped; over with the peer's end
  *   input        unless a promise is pending, or too much output is kept: read, find messages, handle them one by one
+ *   silence      if idleTimeout may have passed, and none of this has moved anything
  *
  * Only runs read, handle messages and end a connection; whoever else has its lock only sends. A connection is, by its FLAGS,
  *   new       not OPENED      SHAKING first, with TLS
@@ -144,8 +145,9 @@ export class Engine {
     const words = this.#words;
     this.#note(base, Atomics.exchange(words, base + L.EVENTS, 0));
     if ((this.#flags.of(base) & L.ENDED) === 0) {
-      this.#obey(base, slot, Atomics.exchange(words, base + L.COMMANDS, 0));
-      if (this.#isReady(base, slot, generation)) this.#serve(base, slot, generation);
+      const commands = Atomics.exchange(words, base + L.COMMANDS, 0);
+      this.#obey(base, slot, commands);
+      if (this.#isReady(base, slot, generation)) this.#serve(base, slot, generation, (commands & L.COMMAND_IDLE) !== 0);
       if ((this.#flags.of(base) & L.DOOMED) !== 0) this.#ends.finish(base, slot, 'reset');
     }
     if ((this.#flags.of(base) & L.ENDED) !== 0) this.#ends.close(base, slot, generation);
@@ -180,7 +182,8 @@ export class Engine {
     if (commands === 0 || (this.#flags.of(base) & L.DOOMED) !== 0) return;
     if (commands & L.COMMAND_FAILED) this.#ends.endFor(base, slot, 'handler');
     if (commands & L.COMMAND_LATE) this.#ends.late(base);
-    if (commands & L.COMMAND_IDLE) this.#ends.idle(base, slot);
+    // What has come, or can go, and waits for a thread is no silence: it is tried whatever the kernel has said so far.
+    if (commands & L.COMMAND_IDLE) this.#words[base + L.FLAGS] = (this.#flags.of(base) | L.READABLE) & ~L.BLOCKED;
   }
 
   /** Handshake and open(). Whether it is open, or was. */
@@ -209,8 +212,8 @@ export class Engine {
     return (this.#flags.of(base) & L.DOOMED) === 0;
   }
 
-  /** Output, the end, input. */
-  #serve(base: number, slot: number, generation: number): void {
+  /** Output, the end, input. @param isSilent whether idleTimeout may have passed: it has if nothing moves now */
+  #serve(base: number, slot: number, generation: number, isSilent: boolean): void {
     const words = this.#words;
     this.#wire.drain(base, slot, generation);
     if (!this.#wire.flush(base)) return;
@@ -225,6 +228,7 @@ export class Engine {
       this.#ends.endSoon(base, slot);
     }
     if ((this.#flags.of(base) & L.ENDING) === 0 && !isPaused) this.#again = this.#messages.take(base, slot, generation);
+    if (isSilent) this.#ends.idle(base, slot);
     if ((this.#flags.of(base) & (L.ENDING | L.DOOMED)) !== L.ENDING) return;
     if (this.#ends.linger(base, slot, generation)) this.#again = true;
   }

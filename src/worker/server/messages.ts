@@ -16,13 +16,11 @@ import { Promises } from './promises.js';
 import { OutOfMemory, type Reader, TooLong } from './reader.js';
 import { isThenable } from './thenable.js';
 import type { ServerTask, WakeThread } from './thread-setup.js';
-import { AT_END, BROKEN, NOTHING, type Wire } from './wire.js';
+import { AT_END, BROKEN, MORE, NOTHING, type Wire } from './wire.js';
 
-/** What one run does before it is others' turn: reads, and milliseconds in handlers. */
+/** What one run does before it is others' turn: reads, and milliseconds from its beginning, looked at after each message. */
 const MOST_READS = 8;
 const MOST_MS = 2;
-/** How many messages are handled between two looks at the clock. */
-const CLOCK_EVERY = 8;
 
 export interface MessageParts {
   readonly task: ServerTask;
@@ -57,7 +55,6 @@ export class Messages {
   #slot = 0;
   #generation = 0;
   #reads = 0;
-  #handled = 0;
   #began = 0;
   #again = false;
 
@@ -94,8 +91,7 @@ export class Messages {
   /** Reads and handles what there is. Whether there may be more to do at once. */
   take(base: number, slot: number, generation: number): boolean {
     this.#reads = 0;
-    this.#handled = 0;
-    this.#began = 0;
+    this.#began = now();
     this.#again = false;
     this.#slot = slot;
     this.#generation = generation;
@@ -135,6 +131,7 @@ export class Messages {
     }
     const n = this.#reader.fill();
     if (unseen) return true;
+    if (n === MORE) return !this.#isTired();
     if (n === BROKEN) {
       this.#wire.doom(base, 'reset');
       return false;
@@ -192,10 +189,7 @@ export class Messages {
   }
 
   #isTired(): boolean {
-    if (++this.#handled % CLOCK_EVERY !== 0 && this.#began !== 0) return false;
-    const time = now();
-    if (this.#began === 0) this.#began = time;
-    if (time - this.#began < MOST_MS) return false;
+    if (now() - this.#began < MOST_MS) return false;
     this.#again = true;
     return true;
   }

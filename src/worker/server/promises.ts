@@ -8,7 +8,7 @@ import type { Connection } from './connection.js';
 import type { ProtocolHooks } from './protocols/protocol.js';
 import type { Reader } from './reader.js';
 
-/** How often it is looked whether connections have ended whose handlers want to know. */
+/** How often it is looked whether peers have gone whose handlers want to know. */
 const LOOK_MS = 100;
 
 interface Pending {
@@ -17,7 +17,8 @@ interface Pending {
   readonly message: unknown;
   /** What the message may lie in. */
   buffer: Buffer | undefined;
-  wasTold: boolean;
+  /** Which of the flags HANGING and ENDED were told. */
+  told: number;
 }
 
 export interface PromiseSink {
@@ -49,7 +50,7 @@ export class Promises {
 
   /** @param lent whether the message may lie in the reader's buffer: `lend` must follow */
   add(slot: number, connection: Connection, message: unknown, promise: PromiseLike<unknown>, lent: boolean): void {
-    const pending: Pending = { slot, connection, message, buffer: undefined, wasTold: false };
+    const pending: Pending = { slot, connection, message, buffer: undefined, told: 0 };
     Atomics.store(this.#words, L.baseOf(slot) + L.AWAIT, this.#owner);
     this.#pending.add(pending);
     this.#thread.hold();
@@ -94,14 +95,14 @@ export class Promises {
     this.#thread.release();
   }
 
-  /** Tells handlers whose connections have ended. */
+  /** Tells handlers whose peers have ended their side, or whose connections have ended. */
   #look(): void {
     for (const pending of this.#pending) {
-      const flags = this.#words[L.baseOf(pending.slot) + L.FLAGS] ?? 0;
-      if (pending.wasTold || (flags & L.ENDED) === 0) continue;
-      pending.wasTold = true;
+      const flags = (this.#words[L.baseOf(pending.slot) + L.FLAGS] ?? 0) & (L.HANGING | L.ENDED);
+      if ((flags & ~pending.told) === 0) continue;
+      pending.told |= flags;
       try {
-        this.#hooks.gone?.(pending.message, pending.connection);
+        this.#hooks.gone?.(pending.message, pending.connection, (flags & L.ENDED) !== 0);
       } catch {
         // The package's own; its handler hears of it by its promise.
       }

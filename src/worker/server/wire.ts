@@ -23,6 +23,8 @@ const WRITE = 1;
 export const AT_END = 0;
 export const NOTHING = -1;
 export const BROKEN = -2;
+/** None yet, and the socket has not said that it has no more: TLS has taken what is of no message, or a part of a record. */
+export const MORE = -3;
 
 export interface WireParts {
   readonly memory: L.ServerMemory;
@@ -180,7 +182,7 @@ export class Wire {
 
   // ---- input -----------------------------------------------------------------------------------------------
 
-  /** Bytes read into `buffer` from `offset` on; AT_END, NOTHING (more is told of by the kernel) or BROKEN. */
+  /** Bytes read into `buffer` from `offset` on; AT_END, NOTHING (more is told of by the kernel), BROKEN or MORE. */
   read(base: number, buffer: Uint8Array, offset: number, length: number): number {
     const words = this.#words;
     const ssl = L.loadWide(words, base + L.SSL);
@@ -194,8 +196,10 @@ export class Wire {
 
   #decrypt(base: number, ssl: number, buffer: Uint8Array, offset: number, length: number): number {
     const n = tls.read(ssl, buffer, offset, length);
-    if (n > 0) this.#moved(base, L.BYTES_READ, 0);
-    else if (n === tls.WANT_READ || n === tls.WANT_WRITE) return NOTHING;
+    const hasMoved = this.#countTo(base + L.WIRE_READ, L.BYTES_READ, tls.wireBytesRead(ssl));
+    if (n > 0 || hasMoved) this.#moved(base, L.BYTES_READ, 0);
+    if (n === tls.WANT_READ && hasMoved) return MORE;
+    if (n === tls.WANT_READ || n === tls.WANT_WRITE) return NOTHING;
     else if (n === tls.FAILED) return BROKEN;
     return n;
   }
@@ -214,9 +218,13 @@ export class Wire {
     this.#countTo(base + L.WIRE_WRITTEN, L.BYTES_WRITTEN, tls.wireBytesWritten(ssl));
   }
 
-  #countTo(at: number, field: number, bytes: number): void {
+  /** Whether there are more than there were. */
+  #countTo(at: number, field: number, bytes: number): boolean {
     const words = this.#words;
-    this.#counts[field] = (this.#counts[field] ?? 0) + bytes - L.loadWide(words, at);
+    const more = bytes - L.loadWide(words, at);
+    if (more === 0) return false;
+    this.#counts[field] = (this.#counts[field] ?? 0) + more;
     L.storeWide(words, at, bytes);
+    return true;
   }
 }

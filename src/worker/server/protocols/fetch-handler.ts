@@ -9,6 +9,7 @@ import type { MessageHandler } from './protocol.js';
  * A handler for http() of a fetch-style app: `export default fetchHandler(app.fetch)`.
  *
  * `request.url` is made of Host and target, https with TLS; `request.signal` is aborted when the client goes away before the answer.
+ * A client that ends only its own side counts as gone for the signal, as with node:http, and is answered all the same.
  * A throw is a 500 and an 'error'. A body that is there at once is sent with its length, any other as it comes: chunked, or with the
  * response's own content-length; it waits for a client that reads slowly, and is cancelled when the client goes away.
  *
@@ -26,6 +27,8 @@ export function fetchHandler(fetch: (request: Request) => Response | Promise<Res
     } catch (error) {
       // What an application does about its client's end is no error.
       if (!leaving.isReason(error)) throw error;
+      // It may still read, but nobody answers it.
+      connection.end();
     }
   };
 }
@@ -59,13 +62,15 @@ function makeRequest(message: ServerRequest, connection: Connection, leaving: Le
 class Leaving implements Cancelling {
   #controller: AbortController | undefined;
   #reader: ReadableStreamDefaultReader<unknown> | undefined;
+  #leaves = false;
   #gone = false;
 
   constructor(message: ServerRequest) {
-    message.onGone = () => {
-      this.#gone = true;
+    message.onGone = isOver => {
+      this.#leaves = true;
+      this.#gone ||= isOver;
       this.#controller?.abort();
-      if (this.#reader !== undefined) cancel(this.#reader);
+      if (isOver && this.#reader !== undefined) cancel(this.#reader);
     };
   }
 
@@ -73,7 +78,7 @@ class Leaving implements Cancelling {
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
-      if (this.#gone) this.#controller.abort();
+      if (this.#leaves) this.#controller.abort();
     }
     return this.#controller.signal;
   }
@@ -85,7 +90,7 @@ class Leaving implements Cancelling {
 
   /** Whether an application says by this error that its client has gone. */
   isReason(error: unknown): boolean {
-    return this.#gone && error instanceof Error && error.name === 'AbortError';
+    return this.#leaves && error instanceof Error && error.name === 'AbortError';
   }
 }
 

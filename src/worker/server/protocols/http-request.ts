@@ -66,8 +66,8 @@ export class ServerRequest implements HttpRequest {
   #chunks = false;
   #close = false;
 
-  /** Called once if the connection ends before the handler does. */
-  onGone: (() => void) | undefined;
+  /** Called if the client ends its side, and if the connection ends (`isOver`), before the handler does. */
+  onGone: ((isOver: boolean) => void) | undefined;
 
   constructor(bytes: Buffer, head: RequestHead, connection: FramedConnection, answers: AnswerHeads) {
     this.method = methodOf(bytes, head.start, head.methodEnd);
@@ -187,11 +187,9 @@ export class ServerRequest implements HttpRequest {
     this.onGone = undefined;
   }
 
-  /** The connection has ended, and the handler not yet. */
-  leave(): void {
-    const { onGone } = this;
-    this.onGone = undefined;
-    onGone?.();
+  /** The client has ended its side, or the connection has ended; the handler has not yet. */
+  leave(isOver: boolean): void {
+    this.onGone?.(isOver);
   }
 
   #notAnswered(): void {

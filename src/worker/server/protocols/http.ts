@@ -51,7 +51,7 @@ export function http(options: HttpOptions = {}): Protocol<HttpRequest> {
 class HttpProtocol implements HookedProtocol<ServerRequest> {
   readonly [HOOKS]: ProtocolHooks<ServerRequest> = {
     settled: (request, _connection, failed) => request.settle(failed),
-    gone: request => request.leave(),
+    gone: (request, _connection, isOver) => request.leave(isOver),
   };
   readonly #maxHead: number;
   readonly #head = new RequestHead();

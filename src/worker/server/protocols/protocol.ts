@@ -40,8 +40,11 @@ export interface ProtocolHooks<M> {
    * is done with the connection. `failed`: it threw or rejected; what is sent here still goes out before the connection ends.
    */
   settled?(message: M, connection: Connection, failed: boolean): void;
-  /** The connection has ended while the handler's promise is pending; settled() comes still. */
-  gone?(message: M, connection: Connection): void;
+  /**
+   * While the handler's promise is pending, the peer has ended its side (it may read on), or the connection has ended (`isOver`); the
+   * second may follow the first. settled() comes still.
+   */
+  gone?(message: M, connection: Connection, isOver: boolean): void;
 }
 
 /** A protocol with hooks. */
