@@ -6,7 +6,8 @@
  *   handshake    TLS, until that is done; then open(), once
  *   output       what the mailbox has, and what is kept, as far as the socket takes it
  *   the end      if it is ending: our end of stream once all is sent; what still comes is dropped; over with the peer's end
- *   input        unless a promise is pending, or too much output is kept: read, find messages, handle them one by one
+ *   input        unless a promise is pending, or too much output is kept: read, find messages, handle them one by one; parked if
+ *                the thread has as many pending promises as may be (parking.ts)
  *
  * Only runs read, handle messages and end a connection; whoever else has its lock only sends. A connection is, by its FLAGS,
  *   new       not OPENED      SHAKING first, with TLS
@@ -34,6 +35,7 @@ import { Flags } from './flags.js';
 import { Handshakes } from './handshakes.js';
 import { Messages } from './messages.js';
 import type { LoadedModule } from './module.js';
+import { Parking } from './parking.js';
 import { Reader } from './reader.js';
 import { Senders } from './senders.js';
 import type { ServerTask, WakeThread } from './thread-setup.js';
@@ -61,6 +63,7 @@ export class Engine {
   readonly #handshakes: Handshakes;
   readonly #ends: Ends;
   readonly #messages: Messages;
+  readonly #parking: Parking;
   readonly #correspondence: Correspondence;
   readonly #wake: WakeThread;
   readonly #connections: Connections;
@@ -74,11 +77,12 @@ export class Engine {
     const { words } = memory;
     const counts = memory.threads[index]?.counts ?? new Float64Array(8);
     const arena = new Arena(plan.arena);
-    const wake = (slot: number): void => {
+    const wake = (slot: number): boolean => {
       const id = L.loadRegistration(words, L.baseOf(slot));
       // Not known yet: its first run is still to come.
-      if (id >= 0) thread.wake(id);
+      return id >= 0 && thread.wake(id);
     };
+    const parking = new Parking(memory, index, wake);
     const flags = new Flags(words);
     const wire = new Wire({ memory, counts, arena, maxOutput });
     const senders = new Senders({ memory, arena, wire, index, maxOutput, wake });
@@ -93,6 +97,7 @@ export class Engine {
       counts,
       module,
       thread,
+      parking,
       wire,
       reader,
       flags,
@@ -102,6 +107,7 @@ export class Engine {
       wake,
     };
     this.#messages = new Messages(parts);
+    this.#parking = parking;
     this.#task = task;
     this.#memory = memory;
     this.#words = words;
@@ -118,8 +124,24 @@ export class Engine {
     this.#wake = wake;
   }
 
+  /** The thread serves from now on. */
+  begin(): void {
+    this.#parking.emptied();
+    this.#parking.admit();
+  }
+
+  /** Whether it is to do runs though it has as many pending promises as may be: nobody else does them. */
+  get mayGoOnFull(): boolean {
+    return this.#parking.areAllFull;
+  }
+
   /** One run. @param registration its id with the service @param events the mask that the kernel gave, 0 if it was woken */
   visit(slot: number, registration: number, events: number): void {
+    this.#visit(slot, registration, events);
+    this.#parking.admit();
+  }
+
+  #visit(slot: number, registration: number, events: number): void {
     const words = this.#words;
     const base = L.baseOf(slot);
     const generation = Atomics.load(words, base + L.GENERATION);
@@ -180,7 +202,15 @@ export class Engine {
     if (commands === 0 || (this.#flags.of(base) & L.DOOMED) !== 0) return;
     if (commands & L.COMMAND_FAILED) this.#ends.endFor(base, slot, 'handler');
     if (commands & L.COMMAND_LATE) this.#ends.late(base);
-    if (commands & L.COMMAND_IDLE) this.#ends.idle(base, slot);
+    // What waits for this server is not silent.
+    if (commands & L.COMMAND_IDLE && !this.#waitsForUs(base)) this.#ends.idle(base, slot);
+  }
+
+  /** Whether it has sent what was not read yet, and not for want of room for answers: this run reads it, or parks it. */
+  #waitsForUs(base: number): boolean {
+    const words = this.#words;
+    if (Atomics.load(words, base + L.AWAIT) !== 0 || this.#wire.kept(base) > this.#task.highWaterMark) return false;
+    return this.#messages.hasInput(base);
   }
 
   /** Handshake and open(). Whether it is open, or was. */
@@ -216,7 +246,9 @@ export class Engine {
     if (!this.#wire.flush(base)) return;
     const waits = Atomics.load(words, base + L.AWAIT) !== 0;
     const isPaused = waits || this.#wire.kept(base) > this.#task.highWaterMark;
-    if ((this.#flags.of(base) & L.ERROR) !== 0 && isPaused) {
+    // Somebody else may have room: `visit` looks, at the end.
+    const isParked = !isPaused && this.#messages.isFull;
+    if ((this.#flags.of(base) & L.ERROR) !== 0 && (isPaused || isParked)) {
       this.#wire.doom(base, 'reset');
       return;
     }
@@ -224,7 +256,10 @@ export class Engine {
       words[base + L.REASON] = codeOfReason('server');
       this.#ends.endSoon(base, slot);
     }
-    if ((this.#flags.of(base) & L.ENDING) === 0 && !isPaused) this.#again = this.#messages.take(base, slot, generation);
+    if ((this.#flags.of(base) & L.ENDING) === 0 && !isPaused) {
+      if (!isParked) this.#again = this.#messages.take(base, slot, generation);
+      else if (this.#messages.hasInput(base)) this.#parking.park(slot);
+    }
     if ((this.#flags.of(base) & (L.ENDING | L.DOOMED)) !== L.ENDING) return;
     if (this.#ends.linger(base, slot, generation)) this.#again = true;
   }

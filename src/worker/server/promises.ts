@@ -5,8 +5,11 @@
 import * as L from '../../shared/server/layout.js';
 import type { ThreadServices } from '../service/handler.js';
 import type { Connection } from './connection.js';
+import type { LoadedModule } from './module.js';
+import type { Parking } from './parking.js';
 import type { ProtocolHooks } from './protocols/protocol.js';
 import type { Reader } from './reader.js';
+import type { ServerTask } from './thread-setup.js';
 
 /** How often it is looked whether connections have ended whose handlers want to know. */
 const LOOK_MS = 100;
@@ -18,6 +21,14 @@ interface Pending {
   /** What the message may lie in. */
   buffer: Buffer | undefined;
   wasTold: boolean;
+}
+
+export interface PromiseParts {
+  readonly task: ServerTask;
+  readonly memory: L.ServerMemory;
+  readonly module: LoadedModule;
+  readonly thread: ThreadServices;
+  readonly parking: Parking;
 }
 
 export interface PromiseSink {
@@ -34,17 +45,26 @@ export class Promises {
   readonly #hooks: ProtocolHooks<unknown>;
   readonly #sink: PromiseSink;
   readonly #pending = new Set<Pending>();
+  readonly #concurrency: number;
+  readonly #parking: Parking;
   /** The one that was added last, if its message lies in the reader's buffer. */
   #borrower: Pending | undefined;
   #reader: Reader | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(memory: L.ServerMemory, thread: ThreadServices, hooks: ProtocolHooks<unknown>, sink: PromiseSink) {
+  constructor({ memory, thread, module, task, parking }: PromiseParts, sink: PromiseSink) {
     this.#words = memory.words;
     this.#owner = thread.index + 1;
     this.#thread = thread;
-    this.#hooks = hooks;
+    this.#hooks = module.hooks;
+    this.#concurrency = task.concurrency;
+    this.#parking = parking;
     this.#sink = sink;
+  }
+
+  /** As many are pending as may be: no further message begins in this thread. */
+  get isFull(): boolean {
+    return this.#pending.size >= this.#concurrency;
   }
 
   /** @param lent whether the message may lie in the reader's buffer: `lend` must follow */
@@ -53,6 +73,7 @@ export class Promises {
     Atomics.store(this.#words, L.baseOf(slot) + L.AWAIT, this.#owner);
     this.#pending.add(pending);
     this.#thread.hold();
+    if (this.isFull) this.#parking.filled();
     if (lent) this.#borrower = pending;
     if (this.#hooks.gone !== undefined) this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
     Promise.resolve(promise).then(
@@ -84,6 +105,7 @@ export class Promises {
         this.#sink.threw(pending.slot, thrown);
       }
     }
+    if (this.isFull) this.#parking.emptied();
     this.#pending.delete(pending);
     if (pending.buffer !== undefined) this.#reader?.giveBack(pending.buffer);
     if (this.#pending.size === 0) {
@@ -92,6 +114,7 @@ export class Promises {
     }
     this.#sink.settled(pending.slot, isFailed);
     this.#thread.release();
+    this.#parking.admit();
   }
 
   /** Tells handlers whose connections have ended. */
