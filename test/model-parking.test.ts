@@ -24,20 +24,22 @@ interface Made {
 function make(full: readonly boolean[], wakes: (slot: number) => boolean = () => true): Made {
   const header = new Int32Array(16);
   const parked = new Int32Array(1);
+  const first = new Int32Array(1);
   const woken = new Int32Array(4);
   const threads = full.map(isFull => {
-    const words = new Int32Array(8);
-    words[IS_FULL] = isFull ? 1 : 0;
-    return { words, counts: new Float64Array(8) };
+    const own = new Int32Array(8);
+    own[IS_FULL] = isFull ? 1 : 0;
+    return { words: own, counts: new Float64Array(8) };
   });
   const none = new Int32Array(0);
-  const memory: ServerMemory = { header, words: none, dirty: none, parked, slotOfFd: none, threads, slots: 4 };
+  const words = new Int32Array(4 * 24);
+  const memory: ServerMemory = { header, words, dirty: none, parked, first, slotOfFd: none, threads, slots: 4 };
   const wake = (slot: number): boolean => {
     Atomics.add(woken, slot, 1);
     return wakes(slot);
   };
   return {
-    memory: [header, parked, woken, ...threads.map(({ words }) => words)],
+    memory: [header, words, parked, first, woken, ...threads.map(({ words }) => words)],
     threads: threads.map((_, index) => new Parking(memory, index, wake)),
     woken,
     isFull: thread => threads[thread]?.words[IS_FULL] === 1,
@@ -49,7 +51,7 @@ const parks =
   (parking: Parking | undefined, slot: number, weak = false): Program =>
   () => {
     if (weak) parking?.admit();
-    parking?.park(slot);
+    parking?.park(slot, false);
     if (!weak) parking?.admit();
     return 0;
   };

@@ -91,16 +91,17 @@ test.each(SIZES)(
     const MIB = 1 << 20;
     const pieces = 16;
     const handler = http(`
-    let post;
-    export function open(connection) { post = value => connection.post(value); }
+    let counts;
+    export function setup(shared) { counts = shared; }
     export default fetchHandler(() => {
       let n = 0;
-      post('begun');
+      Atomics.add(counts, 0, 1);
       return new Response(new ReadableStream({
         async pull(to) { if (n++ === ${pieces}) to.close(); else to.enqueue(new Uint8Array(${MIB})); },
       }));
     });`);
-    const served = await serve({ handler, threads, concurrency: each });
+    const counts = new Int32Array(new SharedArrayBuffer(8));
+    const served = await serve({ handler, handlerData: counts, threads, concurrency: each });
     const bytes: number[] = [];
     const sockets: Socket[] = [];
     for (let i = 0; i < threads * each; i++) {
@@ -111,7 +112,7 @@ test.each(SIZES)(
       socket.write(GET);
     }
     // More than sockets take: none ends before it is read.
-    await until(() => served.messages.length === sockets.length, 'all to have begun');
+    await until(() => Atomics.load(counts, 0) === sockets.length, 'all to have begun');
     const late = await client(served.port);
     late.write(GET);
     sockets.forEach((socket, i) => {
@@ -128,25 +129,26 @@ test.each(SIZES)(
 
 test.each(SIZES)('request.signal, of clients that reset: %i threads, %i each', async (threads, each) => {
   const handler = http(`
-    let post;
-    export function open(connection) { post = value => connection.post(value); }
+    let counts;
+    export function setup(shared) { counts = shared; }
     export default fetchHandler(request => {
       if (request.url.endsWith('/hi')) return new Response('hi');
-      post('begun');
-      return new Promise(resolve => request.signal.addEventListener('abort', () => { post('aborted'); resolve(new Response()); }));
+      Atomics.add(counts, 0, 1);
+      return new Promise(resolve => request.signal.addEventListener('abort', () => { Atomics.add(counts, 1, 1); resolve(new Response()); }));
     });`);
-  const served = await serve({ handler, threads, concurrency: each });
+  const counts = new Int32Array(new SharedArrayBuffer(8));
+  const served = await serve({ handler, handlerData: counts, threads, concurrency: each });
   const peers: Client[] = [];
   for (let i = 0; i < threads * each; i++) peers.push(await client(served.port));
   for (const peer of peers) peer.write(GET);
-  await until(() => served.messages.length === peers.length, 'all to have begun');
+  await until(() => Atomics.load(counts, 0) === peers.length, 'all to have begun');
   const late = await client(served.port);
   late.write(GET.replace('/', '/hi'));
   for (const peer of peers) peer.reset();
   expect(await late.all()).toMatch(/hi$/);
   await settled(served, peers.length + 1);
   expect(served.closes.filter(({ reason }) => reason === 'reset')).toHaveLength(peers.length);
-  expect(served.messages.filter(({ value }) => value === 'aborted')).toHaveLength(peers.length);
+  expect(Atomics.load(counts, 1)).toBe(peers.length);
 });
 
 // ---- what others wait for ------------------------------------------------------------------------------------

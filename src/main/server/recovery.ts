@@ -34,13 +34,16 @@ export class Recovery {
   readonly #parts: RecoveryParts;
   readonly #words: Int32Array;
   readonly #chains: Chains;
-  readonly #parked: RunQueue;
+  readonly #parked: readonly RunQueue[];
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
     this.#words = parts.memory.words;
-    const { parked, slots, header } = parts.memory;
-    this.#parked = new RunQueue(parked, slots, header, L.PARKED_FROM);
+    const { parked, first, slots, header } = parts.memory;
+    this.#parked = [
+      new RunQueue(first, slots, header, L.FIRST_FROM),
+      new RunQueue(parked, slots, header, L.PARKED_FROM),
+    ];
     this.#chains = new Chains(parts.arena, parts.memory.words);
   }
 
@@ -61,7 +64,7 @@ export class Recovery {
       // It may have been about to wake one that was parked.
       if (isHeld || waits || this.#hasInput(base)) this.#parts.wake(slot);
     }
-    this.#parked.mend();
+    for (const queue of this.#parked) queue.mend();
     this.#freeTagged(A.SENDER | owner);
     if (intents !== undefined) Atomics.store(intents, L.INTENT, 0);
     if (target >= 0) this.#settleIntent(target, owner);

@@ -16,8 +16,9 @@ export const TICK = 1;
 export const TOP = 2;
 /** 1 while a ring of the main thread's bell is on its way. */
 export const RUNG = 3;
-/** Where the next search for a parked connection begins. */
-export const PARKED_FROM = 4;
+/** Where the next search for a parked connection begins, among those that had their turn in vain, and among the others. */
+export const FIRST_FROM = 4;
+export const PARKED_FROM = 5;
 const HEADER_WORDS = 16;
 
 // ---- a thread --------------------------------------------------------------------------------------------
@@ -139,6 +140,8 @@ export const COMMAND_IDLE = 0x2;
 export const COMMAND_LATE = 0x4;
 /** The thread that had it is dead. */
 export const COMMAND_THREAD = 0x8;
+/** It was parked, and it is its turn. */
+export const COMMAND_ADMIT = 0x10;
 
 // ---- REPORT ------------------------------------------------------------------------------------------------
 /** The handshake is done. */
@@ -201,8 +204,9 @@ function wordsAt(threads: number, slots: number) {
   const bits = Math.ceil(slots / 32);
   const dirtyAt = connectionsAt + wordsOf(slots);
   const parkedAt = dirtyAt + bits;
-  const slotsAt = parkedAt + queueWords(slots);
-  return { threadsAt, connectionsAt, bits, dirtyAt, parkedAt, slotsAt, end: slotsAt + MOST_MAPPED_FDS };
+  const firstAt = parkedAt + queueWords(slots);
+  const slotsAt = firstAt + queueWords(slots);
+  return { threadsAt, connectionsAt, bits, dirtyAt, parkedAt, firstAt, slotsAt, end: slotsAt + MOST_MAPPED_FDS };
 }
 
 /** The same memory, as both sides use it. */
@@ -214,6 +218,8 @@ export interface ServerMemory {
   readonly dirty: Int32Array;
   /** The slots whose input waits for a thread that has room: a RunQueue's words. */
   readonly parked: Int32Array;
+  /** Those of them whose turn it was already. */
+  readonly first: Int32Array;
   /** Slot + 1 of each fd below 2^20. */
   readonly slotOfFd: Int32Array;
   readonly threads: readonly ThreadMemory[];
@@ -234,6 +240,7 @@ export function memoryOf(plan: ServerPlan): ServerMemory {
     words: view(at.connectionsAt, wordsOf(slots)),
     dirty: view(at.dirtyAt, at.bits),
     parked: view(at.parkedAt, queueWords(slots)),
+    first: view(at.firstAt, queueWords(slots)),
     slotOfFd: view(at.slotsAt, MOST_MAPPED_FDS),
     threads: Array.from({ length: threads }, (_, index) => {
       const from = at.threadsAt + index * THREAD_WORDS;

@@ -69,6 +69,8 @@ export class Engine {
   readonly #connections: Connections;
   /** Whether the connection is to have another run, after the others had their turn. */
   #again = false;
+  /** It was parked, and it is its turn. */
+  #isAdmitted = false;
 
   constructor(task: ServerTask, module: LoadedModule, thread: ThreadServices) {
     const { plan, maxMessage, maxOutput } = task;
@@ -166,7 +168,9 @@ export class Engine {
     const words = this.#words;
     this.#note(base, Atomics.exchange(words, base + L.EVENTS, 0));
     if ((this.#flags.of(base) & L.ENDED) === 0) {
-      this.#obey(base, slot, Atomics.exchange(words, base + L.COMMANDS, 0));
+      const commands = Atomics.exchange(words, base + L.COMMANDS, 0);
+      this.#isAdmitted = (commands & L.COMMAND_ADMIT) !== 0;
+      this.#obey(base, slot, commands);
       if (this.#isReady(base, slot, generation)) this.#serve(base, slot, generation);
       if ((this.#flags.of(base) & L.DOOMED) !== 0) this.#ends.finish(base, slot, 'reset');
     }
@@ -246,8 +250,7 @@ export class Engine {
     if (!this.#wire.flush(base)) return;
     const waits = Atomics.load(words, base + L.AWAIT) !== 0;
     const isPaused = waits || this.#wire.kept(base) > this.#task.highWaterMark;
-    // Somebody else may have room: `visit` looks, at the end.
-    const isParked = !isPaused && this.#messages.isFull;
+    const isParked = !isPaused && this.#isParked(base);
     if ((this.#flags.of(base) & L.ERROR) !== 0 && (isPaused || isParked)) {
       this.#wire.doom(base, 'reset');
       return;
@@ -257,10 +260,17 @@ export class Engine {
       this.#ends.endSoon(base, slot);
     }
     if ((this.#flags.of(base) & L.ENDING) === 0 && !isPaused) {
-      if (!isParked) this.#again = this.#messages.take(base, slot, generation);
-      else if (this.#messages.hasInput(base)) this.#parking.park(slot);
+      // If it is parked, somebody else may have room: `visit` looks, at the end.
+      if (isParked) this.#parking.park(slot, this.#isAdmitted);
+      else this.#again = this.#messages.take(base, slot, generation);
     }
     if ((this.#flags.of(base) & (L.ENDING | L.DOOMED)) !== L.ENDING) return;
     if (this.#ends.linger(base, slot, generation)) this.#again = true;
+  }
+
+  /** Whether its input waits: for room, or for others that were there before it. */
+  #isParked(base: number): boolean {
+    const waits = this.#messages.isFull || (!this.#isAdmitted && !this.#parking.isEmpty);
+    return waits && this.#messages.hasInput(base);
   }
 }

@@ -11,6 +11,9 @@
  *
  * Of the parked, one at a time is woken, by `admit`: whoever has settled a promise, and whoever has ended a run, wakes one if there is
  * one and not all are full. So a message costs a run or two however many wait; a run that begins none is followed by the next one's.
+ * They come in turn, by their slots: while any is parked, who comes later, or once more, is parked too, until it is its turn
+ * (COMMAND_ADMIT). Else those whose answers make them ask again would have all the room there ever is. More may be woken than there
+ * is room for: those that find none are the first to be woken then.
  *
  * None is forgotten. A full thread marks itself before it looks at the others, so the last one to become full sees that all are,
  * and goes on. For the parked it holds that, unless all are full, a run of one that was woken is on its way, or a thread is on its
@@ -26,15 +29,21 @@ import { RunQueue } from '../../shared/service/run-queue.js';
 export class Parking {
   readonly #threads: readonly L.ThreadMemory[];
   readonly #own: Int32Array | undefined;
+  readonly #words: Int32Array;
+  /** Those of the parked whose turn it was already, and the others. */
+  readonly #first: RunQueue;
   readonly #parked: RunQueue;
   /** Whether a run will follow. */
   readonly #wake: (slot: number) => boolean;
 
   /** @param index the thread's own */
-  constructor({ threads, parked, header, slots }: L.ServerMemory, index: number, wake: (slot: number) => boolean) {
+  constructor(memory: L.ServerMemory, index: number, wake: (slot: number) => boolean) {
+    const { threads, header, slots } = memory;
     this.#threads = threads;
     this.#own = threads[index]?.words;
-    this.#parked = new RunQueue(parked, slots, header, L.PARKED_FROM);
+    this.#words = memory.words;
+    this.#first = new RunQueue(memory.first, slots, header, L.FIRST_FROM);
+    this.#parked = new RunQueue(memory.parked, slots, header, L.PARKED_FROM);
     this.#wake = wake;
   }
 
@@ -53,14 +62,26 @@ export class Parking {
     if (this.#own !== undefined) Atomics.store(this.#own, L.IS_FULL, 0);
   }
 
-  /** The connection's input waits. `admit` follows, at the end of the run. */
-  park(slot: number): void {
-    this.#parked.push(slot);
+  get isEmpty(): boolean {
+    return this.#parked.isEmpty && this.#first.isEmpty;
+  }
+
+  /** The connection's input waits. `admit` follows, at the end of the run. @param again it was its turn, and all were full again */
+  park(slot: number, again: boolean): void {
+    (again ? this.#first : this.#parked).push(slot);
   }
 
   /** One that is parked has a run, unless all are full. */
   admit(): void {
-    if (this.#parked.isEmpty || this.areAllFull) return;
-    for (let slot = this.#parked.pop(); slot >= 0; slot = this.#parked.pop()) if (this.#wake(slot)) return;
+    if (this.isEmpty || this.areAllFull) return;
+    for (let slot = this.#pop(); slot >= 0; slot = this.#pop()) {
+      Atomics.or(this.#words, L.baseOf(slot) + L.COMMANDS, L.COMMAND_ADMIT);
+      if (this.#wake(slot)) return;
+    }
+  }
+
+  #pop(): number {
+    const slot = this.#first.pop();
+    return slot >= 0 ? slot : this.#parked.pop();
   }
 }
