@@ -148,7 +148,7 @@ test.each(SIZES)('request.signal, of clients that reset: %i threads, %i each', a
   expect(await late.all()).toMatch(/hi$/);
   await settled(served, peers.length + 1);
   expect(served.closes.filter(({ reason }) => reason === 'reset')).toHaveLength(peers.length);
-  expect(Atomics.load(counts, 1)).toBe(peers.length);
+  await until(() => Atomics.load(counts, 1) === peers.length, 'every signal');
 });
 
 // ---- what others wait for ------------------------------------------------------------------------------------
@@ -245,6 +245,25 @@ test.each([1, 2, 3])('each message once, in order, with more clients than promis
   await until(() => served.server.stats().messages === 3200, 'all counted');
   for (const peer of peers) peer.socket.end();
   await settled(served, 64);
+});
+
+test('they come in turn, though those that are answered ask again at once', async () => {
+  const source = `${LINES} export default async (line, connection) => {
+    await new Promise(resolve => setTimeout(resolve, 1));
+    connection.send(line + '\\n');
+  };`;
+  const served = await serve({ handler: module(source), threads: 1, concurrency: 2 });
+  const peers = await Promise.all(Array.from({ length: 24 }, () => client(served.port)));
+  const answers = peers.map(() => 0);
+  peers.forEach((peer, i) => {
+    peer.socket.on('data', () => {
+      answers[i] = (answers[i] ?? 0) + 1;
+      peer.write('x\n');
+    });
+    peer.write('x\n');
+  });
+  await until(() => Math.min(...answers) >= 10, '10 answers for each');
+  expect(Math.max(...answers)).toBeLessThan(20);
 });
 
 // ---- deaths, and the end -------------------------------------------------------------------------------------
