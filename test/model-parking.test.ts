@@ -135,6 +135,22 @@ test.each<[string, (made: Made) => Program[]]>([
   expect(exploreParked(programs, 2).failure ?? 'nothing').toContain('forgotten');
 });
 
+// ---- whose turn it is ----------------------------------------------------------------------------------------
+
+test('one after the other; whose turn was in vain is first', () => {
+  const order: number[] = [];
+  const made = make([false], slot => order.push(slot) > 0);
+  const [parking] = made.threads;
+  for (const slot of [2, 0, 3, 1]) parking?.park(slot, false);
+  for (let i = 0; i < 3; i++) parking?.admit();
+  // The first one comes again, and another one that has found no room.
+  parking?.park(0, false);
+  parking?.park(2, true);
+  for (let i = 0; i < 4; i++) parking?.admit();
+  expect(order).toEqual([0, 1, 2, 2, 3, 0]);
+  expect(parking?.isEmpty).toBe(true);
+});
+
 // ---- who goes on ---------------------------------------------------------------------------------------------
 
 const fills =

@@ -247,25 +247,6 @@ test.each([1, 2, 3])('each message once, in order, with more clients than promis
   await settled(served, 64);
 });
 
-test('they come in turn, though those that are answered ask again at once', async () => {
-  const source = `${LINES} export default async (line, connection) => {
-    await new Promise(resolve => setTimeout(resolve, 1));
-    connection.send(line + '\\n');
-  };`;
-  const served = await serve({ handler: module(source), threads: 1, concurrency: 2 });
-  const peers = await Promise.all(Array.from({ length: 24 }, () => client(served.port)));
-  const answers = peers.map(() => 0);
-  peers.forEach((peer, i) => {
-    peer.socket.on('data', () => {
-      answers[i] = (answers[i] ?? 0) + 1;
-      peer.write('x\n');
-    });
-    peer.write('x\n');
-  });
-  await until(() => Math.min(...answers) >= 10, '10 answers for each');
-  expect(Math.max(...answers)).toBeLessThan(20);
-});
-
 // ---- deaths, and the end -------------------------------------------------------------------------------------
 
 test.each([1, 2])('a thread that dies while all are full: of %i', async threads => {
