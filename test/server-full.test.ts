@@ -200,6 +200,8 @@ test('who is parked is served as soon as any thread has room', async () => {
   const peers = await Promise.all(Array.from({ length: 40 }, () => client(served.port)));
   for (const peer of peers) await peer.has('hello;');
   for (const peer of peers) peer.write('one\ntwo\n');
+  // Who comes after them has had its run.
+  for (let i = 0; i < 3; i++) await (await client(served.port)).has('hello;');
   gates.open(3);
   // Three hang on: one run after the other, where there is room.
   for (const peer of peers) await peer.has('hello;one;two;');
