@@ -19,7 +19,7 @@
  * and goes on. For the parked it holds that, unless all are full, a run of one that was woken is on its way, or a thread is on its
  * way to `admit`: who parks has the slot in the set before it looks at each thread's word, at the end of its run. If it finds one
  * that is not full, it wakes one. If it finds none, then each thread was full when it looked there, and goes, when that ends, through
- * `settled` (or its successor through `begin`): that looks into the set after it has changed its word, hence after the slot was there.
+ * `emptied` and `admit` (or its successor does): that looks into the set after it has changed its word, hence after the slot was there.
  * (test/model-parking.test.ts goes through the interleavings.) Who dies between taking a slot and waking it: the main thread
  * wakes all that have input. A slot that was used again is woken in vain, and its run, or the next slot, goes on.
  */
