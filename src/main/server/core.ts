@@ -102,6 +102,7 @@ export class ServerCore {
       maxOutput,
       idleTicks: this.#clock.ticks(idleTimeout),
       tls: this.#context !== undefined,
+      concurrency,
       bell: this.#doorbell.bell,
     };
     const service = await WaitService.start({

@@ -32,7 +32,10 @@ export interface ServerOptions {
   threads?: number | undefined;
   /** Bytes of shared memory that each connection carries from message to message, for its handler; default 0. */
   stateBytes?: number | undefined;
-  /** Most handlers of one thread whose promises are pending at a time; default 64. 1: a thread waits for each. */
+  /**
+   * Most handlers of one thread whose promises are pending at a time; default 64. 1: one message after the other. With as many in each
+   * thread no message begins until one settles; all else goes on: output, ends, time-outs, handshakes, what the main thread asks for.
+   */
   concurrency?: number | undefined;
   resourceLimits?: ResourceLimits | undefined;
   /** Where the threads' module (`epoll-pool/thread`) is, for a bundle that has moved it. */

@@ -13,10 +13,11 @@
  * in there has other tags. What still has the tag, of those that were noted, is nobody's.
  */
 import * as A from '../../shared/server/arena.js';
-import { Chains } from '../../shared/server/chain.js';
+import { BYTES, Chains } from '../../shared/server/chain.js';
 import * as L from '../../shared/server/layout.js';
 import * as lock from '../../shared/server/lock.js';
 import * as mailbox from '../../shared/server/mailbox.js';
+import { RunQueue } from '../../shared/service/run-queue.js';
 
 export interface RecoveryParts {
   readonly memory: L.ServerMemory;
@@ -33,10 +34,16 @@ export class Recovery {
   readonly #parts: RecoveryParts;
   readonly #words: Int32Array;
   readonly #chains: Chains;
+  readonly #parked: readonly RunQueue[];
 
   constructor(parts: RecoveryParts) {
     this.#parts = parts;
     this.#words = parts.memory.words;
+    const { parked, first, slots, header } = parts.memory;
+    this.#parked = [
+      new RunQueue(first, slots, header, L.FIRST_FROM),
+      new RunQueue(parked, slots, header, L.PARKED_FROM),
+    ];
     this.#chains = new Chains(parts.arena, parts.memory.words);
   }
 
@@ -45,6 +52,8 @@ export class Recovery {
     const owner = index + 1;
     const words = this.#words;
     const intents = this.#parts.memory.threads[index]?.words;
+    // Whose peers are full goes on, until the successor begins (worker/server/parking.ts).
+    if (intents !== undefined) Atomics.store(intents, L.IS_FULL, 1);
     const target = intents !== undefined && intents[L.INTENT] !== 0 ? (intents[L.INTENT_SLOT] ?? -1) : -1;
     for (const slot of slots) {
       const base = L.baseOf(slot);
@@ -52,11 +61,20 @@ export class Recovery {
       const waits = Atomics.compareExchange(words, base + L.AWAIT, owner, 0) === owner;
       if (isHeld) this.#takeOver(slot, base);
       if (waits) Atomics.or(words, base + L.COMMANDS, L.COMMAND_THREAD);
-      if (isHeld || waits) this.#parts.wake(slot);
+      // It may have been about to wake one that was parked.
+      if (isHeld || waits || this.#hasInput(base)) this.#parts.wake(slot);
     }
+    for (const queue of this.#parked) queue.mend();
     this.#freeTagged(A.SENDER | owner);
     if (intents !== undefined) Atomics.store(intents, L.INTENT, 0);
     if (target >= 0) this.#settleIntent(target, owner);
+  }
+
+  #hasInput(base: number): boolean {
+    const words = this.#words;
+    return (
+      (words[base + L.BACKLOG + BYTES] ?? 0) > 0 || ((words[base + L.FLAGS] ?? 0) & (L.READABLE | L.PEER_ENDED)) !== 0
+    );
   }
 
   /** A connection whose lock the main thread has now. */

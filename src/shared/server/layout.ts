@@ -4,6 +4,7 @@
  * A connection has a slot, from its acceptance until nothing can touch it any more, and its words in it. Its id is its slot's
  * generation times 2^24 plus the slot: no other connection of the server ever has it.
  */
+import { queueWords } from '../service/run-queue.js';
 import { type ArenaPlan, createArena } from './arena.js';
 
 // ---- the header -----------------------------------------------------------------------------------------
@@ -15,6 +16,9 @@ export const TICK = 1;
 export const TOP = 2;
 /** 1 while a ring of the main thread's bell is on its way. */
 export const RUNG = 3;
+/** Where the next search for a parked connection begins, among those that had their turn in vain, and among the others. */
+export const FIRST_FROM = 4;
+export const PARKED_FROM = 5;
 const HEADER_WORDS = 16;
 
 // ---- a thread --------------------------------------------------------------------------------------------
@@ -23,6 +27,8 @@ export const INTENT = 0;
 export const INTENT_SLOT = 1;
 /** How many values it has posted. */
 export const POSTED = 2;
+/** 1 while it has as many pending promises as may be, or is dead (worker/server/parking.ts). */
+export const IS_FULL = 3;
 /** Float64 fields, from the thread's ninth word on. */
 export const MESSAGES = 0;
 export const BYTES_READ = 1;
@@ -134,6 +140,8 @@ export const COMMAND_IDLE = 0x2;
 export const COMMAND_LATE = 0x4;
 /** The thread that had it is dead. */
 export const COMMAND_THREAD = 0x8;
+/** It was parked, and it is its turn. */
+export const COMMAND_ADMIT = 0x10;
 
 // ---- REPORT ------------------------------------------------------------------------------------------------
 /** The handshake is done. */
@@ -195,8 +203,10 @@ function wordsAt(threads: number, slots: number) {
   const connectionsAt = Math.ceil((threadsAt + threads * THREAD_WORDS) / PAGE_WORDS) * PAGE_WORDS;
   const bits = Math.ceil(slots / 32);
   const dirtyAt = connectionsAt + wordsOf(slots);
-  const slotsAt = dirtyAt + bits;
-  return { threadsAt, connectionsAt, bits, dirtyAt, slotsAt, end: slotsAt + MOST_MAPPED_FDS };
+  const parkedAt = dirtyAt + bits;
+  const firstAt = parkedAt + queueWords(slots);
+  const slotsAt = firstAt + queueWords(slots);
+  return { threadsAt, connectionsAt, bits, dirtyAt, parkedAt, firstAt, slotsAt, end: slotsAt + MOST_MAPPED_FDS };
 }
 
 /** The same memory, as both sides use it. */
@@ -206,9 +216,14 @@ export interface ServerMemory {
   readonly words: Int32Array;
   /** A bit for each slot with a REPORT. */
   readonly dirty: Int32Array;
+  /** The slots whose input waits for a thread that has room: a RunQueue's words. */
+  readonly parked: Int32Array;
+  /** Those of them whose turn it was already. */
+  readonly first: Int32Array;
   /** Slot + 1 of each fd below 2^20. */
   readonly slotOfFd: Int32Array;
   readonly threads: readonly ThreadMemory[];
+  readonly slots: number;
 }
 
 export interface ThreadMemory {
@@ -224,6 +239,8 @@ export function memoryOf(plan: ServerPlan): ServerMemory {
     header: view(0, HEADER_WORDS),
     words: view(at.connectionsAt, wordsOf(slots)),
     dirty: view(at.dirtyAt, at.bits),
+    parked: view(at.parkedAt, queueWords(slots)),
+    first: view(at.firstAt, queueWords(slots)),
     slotOfFd: view(at.slotsAt, MOST_MAPPED_FDS),
     threads: Array.from({ length: threads }, (_, index) => {
       const from = at.threadsAt + index * THREAD_WORDS;
@@ -232,6 +249,7 @@ export function memoryOf(plan: ServerPlan): ServerMemory {
         counts: new Float64Array(memory, (from + COUNTS_AT) * 4, THREAD_COUNTS),
       };
     }),
+    slots,
   };
 }
 

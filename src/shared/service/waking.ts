@@ -45,10 +45,10 @@ export class Waking {
     if (Atomics.load(this.#header, L.CALLED) !== 0) Atomics.store(this.#header, L.CALLED, 0);
   }
 
-  /** One more run for that registration; `slot` is the id's. */
-  wakeId(slot: number, id: number): void {
+  /** One more run for that registration; `slot` is the id's. False: there is none any more. */
+  wakeId(slot: number, id: number): boolean {
     const generation = Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.GENERATION);
-    if (L.idOf(slot, generation) === id) this.wake(slot, generation);
+    return L.idOf(slot, generation) === id && this.wake(slot, generation);
   }
 
   /** One more run for that registration. False: there is none any more. */

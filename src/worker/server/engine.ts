@@ -6,7 +6,8 @@
  *   handshake    TLS, until that is done; then open(), once
  *   output       what the mailbox has, and what is kept, as far as the socket takes it
  *   the end      if it is ending: our end of stream once all is sent; what still comes is dropped; over with the peer's end
- *   input        unless a promise is pending, or too much output is kept: read, find messages, handle them one by one
+ *   input        unless a promise is pending, or too much output is kept: read, find messages, handle them one by one; parked if
+ *                the thread has as many pending promises as may be (parking.ts)
  *   silence      if idleTimeout may have passed, and none of this has moved anything
  *
  * Only runs read, handle messages and end a connection; whoever else has its lock only sends. A connection is, by its FLAGS,
@@ -35,6 +36,7 @@ import { Flags } from './flags.js';
 import { Handshakes } from './handshakes.js';
 import { Messages } from './messages.js';
 import type { LoadedModule } from './module.js';
+import { Parking } from './parking.js';
 import { Reader } from './reader.js';
 import { Senders } from './senders.js';
 import type { ServerTask, WakeThread } from './thread-setup.js';
@@ -62,11 +64,14 @@ export class Engine {
   readonly #handshakes: Handshakes;
   readonly #ends: Ends;
   readonly #messages: Messages;
+  readonly #parking: Parking;
   readonly #correspondence: Correspondence;
   readonly #wake: WakeThread;
   readonly #connections: Connections;
   /** Whether the connection is to have another run, after the others had their turn. */
   #again = false;
+  /** It was parked, and it is its turn. */
+  #isAdmitted = false;
 
   constructor(task: ServerTask, module: LoadedModule, thread: ThreadServices) {
     const { plan, maxMessage, maxOutput } = task;
@@ -75,11 +80,12 @@ export class Engine {
     const { words } = memory;
     const counts = memory.threads[index]?.counts ?? new Float64Array(8);
     const arena = new Arena(plan.arena);
-    const wake = (slot: number): void => {
+    const wake = (slot: number): boolean => {
       const id = L.loadRegistration(words, L.baseOf(slot));
       // Not known yet: its first run is still to come.
-      if (id >= 0) thread.wake(id);
+      return id >= 0 && thread.wake(id);
     };
+    const parking = new Parking(memory, index, wake);
     const flags = new Flags(words);
     const wire = new Wire({ memory, counts, arena, maxOutput });
     const senders = new Senders({ memory, arena, wire, index, maxOutput, wake });
@@ -94,6 +100,7 @@ export class Engine {
       counts,
       module,
       thread,
+      parking,
       wire,
       reader,
       flags,
@@ -103,6 +110,7 @@ export class Engine {
       wake,
     };
     this.#messages = new Messages(parts);
+    this.#parking = parking;
     this.#task = task;
     this.#memory = memory;
     this.#words = words;
@@ -119,8 +127,24 @@ export class Engine {
     this.#wake = wake;
   }
 
+  /** The thread serves from now on. */
+  begin(): void {
+    this.#parking.emptied();
+    this.#parking.admit();
+  }
+
+  /** Whether it is to do runs though it has as many pending promises as may be: nobody else does them. */
+  get mayGoOnFull(): boolean {
+    return this.#parking.areAllFull;
+  }
+
   /** One run. @param registration its id with the service @param events the mask that the kernel gave, 0 if it was woken */
   visit(slot: number, registration: number, events: number): void {
+    this.#visit(slot, registration, events);
+    this.#parking.admit();
+  }
+
+  #visit(slot: number, registration: number, events: number): void {
     const words = this.#words;
     const base = L.baseOf(slot);
     const generation = Atomics.load(words, base + L.GENERATION);
@@ -146,8 +170,10 @@ export class Engine {
     this.#note(base, Atomics.exchange(words, base + L.EVENTS, 0));
     if ((this.#flags.of(base) & L.ENDED) === 0) {
       const commands = Atomics.exchange(words, base + L.COMMANDS, 0);
-      this.#obey(base, slot, commands);
-      if (this.#isReady(base, slot, generation)) this.#serve(base, slot, generation, (commands & L.COMMAND_IDLE) !== 0);
+      this.#isAdmitted = (commands & L.COMMAND_ADMIT) !== 0;
+      const isSilent = (commands & L.COMMAND_IDLE) !== 0 && !this.#waitsForUs(base);
+      this.#obey(base, slot, commands, isSilent);
+      if (this.#isReady(base, slot, generation)) this.#serve(base, slot, generation, isSilent);
       if ((this.#flags.of(base) & L.DOOMED) !== 0) this.#ends.finish(base, slot, 'reset');
     }
     if ((this.#flags.of(base) & L.ENDED) !== 0) this.#ends.close(base, slot, generation);
@@ -175,15 +201,24 @@ export class Engine {
   }
 
   /** What others have asked for. */
-  #obey(base: number, slot: number, commands: number): void {
+  #obey(base: number, slot: number, commands: number, isSilent: boolean): void {
     if (commands & L.COMMAND_THREAD) this.#wire.doom(base, 'thread');
     const cause = lock.causeOf(this.#words, base);
     if (cause !== 0) this.#wire.doom(base, CAUSES[cause] ?? 'destroyed');
     if (commands === 0 || (this.#flags.of(base) & L.DOOMED) !== 0) return;
     if (commands & L.COMMAND_FAILED) this.#ends.endFor(base, slot, 'handler');
     if (commands & L.COMMAND_LATE) this.#ends.late(base);
+    if (!isSilent) return;
     // What has come, or can go, and waits for a thread is no silence: it is tried whatever the kernel has said so far.
-    if (commands & L.COMMAND_IDLE) this.#words[base + L.FLAGS] = (this.#flags.of(base) | L.READABLE) & ~L.BLOCKED;
+    const isTried = this.#hasRoom ? L.READABLE : 0;
+    this.#words[base + L.FLAGS] = (this.#flags.of(base) | isTried) & ~L.BLOCKED;
+  }
+
+  /** Whether it has sent what was not read yet, and not for want of room for answers: this run reads it, or parks it. */
+  #waitsForUs(base: number): boolean {
+    const words = this.#words;
+    if (Atomics.load(words, base + L.AWAIT) !== 0 || this.#wire.kept(base) > this.#task.highWaterMark) return false;
+    return this.#messages.hasInput(base);
   }
 
   /** Handshake and open(). Whether it is open, or was. */
@@ -219,7 +254,8 @@ export class Engine {
     if (!this.#wire.flush(base)) return;
     const waits = Atomics.load(words, base + L.AWAIT) !== 0;
     const isPaused = waits || this.#wire.kept(base) > this.#task.highWaterMark;
-    if ((this.#flags.of(base) & L.ERROR) !== 0 && isPaused) {
+    const isParked = !isPaused && this.#isParked(base);
+    if ((this.#flags.of(base) & L.ERROR) !== 0 && (isPaused || isParked)) {
       this.#wire.doom(base, 'reset');
       return;
     }
@@ -227,9 +263,23 @@ export class Engine {
       words[base + L.REASON] = codeOfReason('server');
       this.#ends.endSoon(base, slot);
     }
-    if ((this.#flags.of(base) & L.ENDING) === 0 && !isPaused) this.#again = this.#messages.take(base, slot, generation);
+    if ((this.#flags.of(base) & L.ENDING) === 0 && !isPaused) {
+      // If it is parked, somebody else may have room: `visit` looks, at the end.
+      if (isParked) this.#parking.park(slot, this.#isAdmitted);
+      else this.#again = this.#messages.take(base, slot, generation);
+    }
     if (isSilent) this.#ends.idle(base, slot);
     if ((this.#flags.of(base) & (L.ENDING | L.DOOMED)) !== L.ENDING) return;
     if (this.#ends.linger(base, slot, generation)) this.#again = true;
+  }
+
+  /** Whether its input waits: for room, or for others that were there before it. */
+  #isParked(base: number): boolean {
+    return !this.#hasRoom && this.#messages.hasInput(base);
+  }
+
+  /** Whether this run may begin a message. */
+  get #hasRoom(): boolean {
+    return !this.#messages.isFull && (this.#isAdmitted || this.#parking.isEmpty);
   }
 }

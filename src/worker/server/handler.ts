@@ -18,6 +18,12 @@ export async function setupThread(task: ServerTask, thread: ThreadServices): Pro
   const memory = L.memoryOf(task.plan);
   slotOfFd = memory.slotOfFd;
   engine = new Engine(task, module, thread);
+  engine.begin();
+}
+
+/** Asked by the service while `concurrency` promises are pending in this thread. */
+export function mayGoOnFull(): boolean {
+  return engine?.mayGoOnFull ?? false;
 }
 
 export default function run(ready: Ready): void {

@@ -12,6 +12,7 @@ import type { Correspondence } from './correspondence.js';
 import type { Ends } from './ends.js';
 import type { Flags } from './flags.js';
 import type { LoadedModule } from './module.js';
+import type { Parking } from './parking.js';
 import { Promises } from './promises.js';
 import { OutOfMemory, type Reader, TooLong } from './reader.js';
 import { isThenable } from './thenable.js';
@@ -28,6 +29,7 @@ export interface MessageParts {
   readonly counts: Float64Array;
   readonly module: LoadedModule;
   readonly thread: ThreadServices;
+  readonly parking: Parking;
   readonly wire: Wire;
   readonly reader: Reader;
   readonly flags: Flags;
@@ -59,8 +61,7 @@ export class Messages {
   #again = false;
 
   constructor(parts: MessageParts) {
-    const { task, memory, counts, module, thread, wire, reader, flags, ends, correspondence, connections, wake } =
-      parts;
+    const { task, memory, counts, module, wire, reader, flags, ends, correspondence, connections, wake } = parts;
     this.#task = task;
     this.#words = memory.words;
     this.#header = memory.header;
@@ -73,7 +74,7 @@ export class Messages {
     this.#correspondence = correspondence;
     this.#connections = connections;
     this.#wake = wake;
-    this.#promises = new Promises(memory, thread, module.hooks, {
+    this.#promises = new Promises(parts, {
       threw: (slot, error) => this.#threw(slot, error),
       settled: (slot, failed) => this.#settled(slot, failed),
     });
@@ -86,6 +87,17 @@ export class Messages {
   /** Made when it is asked for: where nothing has come, nobody is given it. */
   get #connection(): Connection {
     return this.#connections.of(this.#slot, this.#generation);
+  }
+
+  /** No message begins in this thread until a promise settles. */
+  get isFull(): boolean {
+    return this.#promises.isFull;
+  }
+
+  /** Whether there may be something for `take`: the mere beginning of a message (INPUT) is not. */
+  hasInput(base: number): boolean {
+    const unseen = (this.#words[base + L.BACKLOG + BYTES] ?? 0) > 0;
+    return unseen || (this.#flags.of(base) & (L.READABLE | L.PEER_ENDED)) !== 0;
   }
 
   /** Reads and handles what there is. Whether there may be more to do at once. */

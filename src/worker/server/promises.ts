@@ -5,8 +5,11 @@
 import * as L from '../../shared/server/layout.js';
 import type { ThreadServices } from '../service/handler.js';
 import type { Connection } from './connection.js';
+import type { LoadedModule } from './module.js';
+import type { Parking } from './parking.js';
 import type { ProtocolHooks } from './protocols/protocol.js';
 import type { Reader } from './reader.js';
+import type { ServerTask } from './thread-setup.js';
 
 /** How often it is looked whether peers have gone whose handlers want to know. */
 const LOOK_MS = 100;
@@ -19,6 +22,14 @@ interface Pending {
   buffer: Buffer | undefined;
   /** Which of the flags HANGING and ENDED were told. */
   told: number;
+}
+
+export interface PromiseParts {
+  readonly task: ServerTask;
+  readonly memory: L.ServerMemory;
+  readonly module: LoadedModule;
+  readonly thread: ThreadServices;
+  readonly parking: Parking;
 }
 
 export interface PromiseSink {
@@ -35,17 +46,26 @@ export class Promises {
   readonly #hooks: ProtocolHooks<unknown>;
   readonly #sink: PromiseSink;
   readonly #pending = new Set<Pending>();
+  readonly #concurrency: number;
+  readonly #parking: Parking;
   /** The one that was added last, if its message lies in the reader's buffer. */
   #borrower: Pending | undefined;
   #reader: Reader | undefined;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(memory: L.ServerMemory, thread: ThreadServices, hooks: ProtocolHooks<unknown>, sink: PromiseSink) {
+  constructor({ memory, thread, module, task, parking }: PromiseParts, sink: PromiseSink) {
     this.#words = memory.words;
     this.#owner = thread.index + 1;
     this.#thread = thread;
-    this.#hooks = hooks;
+    this.#hooks = module.hooks;
+    this.#concurrency = task.concurrency;
+    this.#parking = parking;
     this.#sink = sink;
+  }
+
+  /** As many are pending as may be: no further message begins in this thread. */
+  get isFull(): boolean {
+    return this.#pending.size >= this.#concurrency;
   }
 
   /** @param lent whether the message may lie in the reader's buffer: `lend` must follow */
@@ -54,6 +74,7 @@ export class Promises {
     Atomics.store(this.#words, L.baseOf(slot) + L.AWAIT, this.#owner);
     this.#pending.add(pending);
     this.#thread.hold();
+    if (this.isFull) this.#parking.filled();
     if (lent) this.#borrower = pending;
     if (this.#hooks.gone !== undefined) this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
     Promise.resolve(promise).then(
@@ -85,6 +106,7 @@ export class Promises {
         this.#sink.threw(pending.slot, thrown);
       }
     }
+    if (this.isFull) this.#parking.emptied();
     this.#pending.delete(pending);
     if (pending.buffer !== undefined) this.#reader?.giveBack(pending.buffer);
     if (this.#pending.size === 0) {
@@ -93,6 +115,7 @@ export class Promises {
     }
     this.#sink.settled(pending.slot, isFailed);
     this.#thread.release();
+    this.#parking.admit();
   }
 
   /** Tells handlers whose peers have ended their side, or whose connections have ended. */

@@ -13,6 +13,8 @@ export interface ServerTask {
   /** In ticks; 0: never. */
   readonly idleTicks: number;
   readonly tls: boolean;
+  /** Most promises that are pending in a thread. */
+  readonly concurrency: number;
   /** What the main thread is woken by. */
   readonly bell: number;
 }

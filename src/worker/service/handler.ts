@@ -16,8 +16,8 @@ export interface HandlerModule {
 export interface ThreadServices {
   /** The thread's number, from 0. */
   readonly index: number;
-  /** One more run of that registration, as ready.wake(). */
-  wake(id: number): void;
+  /** One more run of that registration, as ready.wake(). False: there is none any more. */
+  wake(id: number): boolean;
   /** As ready.post(). */
   post(value: unknown): void;
   /**
@@ -35,10 +35,15 @@ export interface LoadedHandler {
    * itself whether they are ready. So no object is made for each registration, and a run that was waked costs no system call.
    */
   readonly isTrusted: boolean;
+  /**
+   * Asked while `concurrency` promises are pending: whether this thread does runs all the same. Without it, it waits until one settles.
+   */
+  readonly mayGoOnFull?: (() => boolean) | undefined;
 }
 
 /**
- * Imports the module and runs its setup. A module of the package itself may have `setupThread` instead, and is trusted then.
+ * Imports the module and runs its setup. A module of the package itself may have `setupThread` instead, and is trusted then; and
+ * `mayGoOnFull`.
  *
  * @param url as for import(), or of one of the package's own @param own those
  */
@@ -57,7 +62,8 @@ export async function loadHandler(
   const setupThread = member(mine, 'setupThread');
   if (typeof setupThread === 'function') {
     await setupThread.call(mine, handlerData, thread);
-    return { handle: handler, isTrusted: true };
+    const mayGoOnFull = member(mine, 'mayGoOnFull');
+    return { handle: handler, isTrusted: true, mayGoOnFull: isQuestion(mayGoOnFull) ? mayGoOnFull : undefined };
   }
   const setup = member(holder, 'setup') ?? member(handler, 'setup');
   if (setup !== undefined) {
@@ -71,6 +77,11 @@ function member(value: unknown, key: string): unknown {
   return (typeof value === 'object' && value !== null) || typeof value === 'function'
     ? Reflect.get(value, key)
     : undefined;
+}
+
+/** The package's own: what has the name is what it should be. */
+function isQuestion(value: unknown): value is () => boolean {
+  return typeof value === 'function';
 }
 
 function isHandler(value: unknown): value is Handler {

@@ -251,9 +251,9 @@ export class ReadyCache {
 }
 
 /** One more run for the registration of that id; nothing if it has ended. */
-export function wakeById(plan: L.Plan, waking: Waking, id: number): void {
+export function wakeById(plan: L.Plan, waking: Waking, id: number): boolean {
   const slot = L.slotOf(id);
-  if (slot < plan.slots) waking.wakeId(slot, id);
+  return slot < plan.slots && waking.wakeId(slot, id);
 }
 
 function targetId(target: { readonly id: number }): number {

@@ -40,6 +40,8 @@ export interface Parts {
   readonly handler: Handler | undefined;
   /** See LoadedHandler. */
   readonly isTrusted: boolean;
+  /** See LoadedHandler. */
+  readonly mayGoOnFull: (() => boolean) | undefined;
 }
 
 export class Runner {

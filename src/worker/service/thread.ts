@@ -63,7 +63,17 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
     const loaded = await loading;
     const isTrusted = loaded?.isTrusted ?? false;
     const readies = new ReadyCache({ plan, slots: L.slotsOf(plan), outbox, waking }, isTrusted);
-    const parts = { plan, index, epfd, outbox, readies, waking, handler: loaded?.handle, isTrusted };
+    const parts = {
+      plan,
+      index,
+      epfd,
+      outbox,
+      readies,
+      waking,
+      handler: loaded?.handle,
+      isTrusted,
+      mayGoOnFull: loaded?.mayGoOnFull,
+    };
     const made = new WaitLoop(parts, ownLoop);
     loop = made;
     Atomics.store(words, L.PHASE, L.PHASE_WAITING);

@@ -47,6 +47,7 @@ export class WaitLoop {
   readonly #list: DueList;
   readonly #pace: Pace;
   readonly #isForMain: boolean;
+  readonly #mayGoOnFull: (() => boolean) | undefined;
   readonly #peers: Peers | undefined;
   readonly #ownLoop: OwnLoop;
   readonly #turn = (): void => this.turn();
@@ -101,6 +102,7 @@ export class WaitLoop {
     this.#outbox = outbox;
     this.#waking = waking;
     this.#isForMain = handler === undefined;
+    this.#mayGoOnFull = parts.mayGoOnFull;
     this.#pace = new Pace(plan.batch, plan.threads, handler === undefined);
     this.#list = new DueList(memory.list);
     this.#peers = plan.threads === 1 || handler === undefined ? undefined : new Peers(plan, index);
@@ -131,7 +133,7 @@ export class WaitLoop {
         this.#stop();
         return;
       }
-      if (this.#runner.pending >= this.#concurrency) {
+      if (this.#isFull()) {
         this.#suspend();
         return;
       }
@@ -285,7 +287,12 @@ export class WaitLoop {
   }
 
   #mayRun(): boolean {
-    return !this.#stopping() && this.#runner.pending < this.#concurrency;
+    return !this.#stopping() && !this.#isFull();
+  }
+
+  /** Whether as many promises are pending as may be, and no run may begin until one settles. */
+  #isFull(): boolean {
+    return this.#runner.pending >= this.#concurrency && this.#mayGoOnFull?.() !== true;
   }
 
   /** What this thread has not begun is for those that are free. */
@@ -397,6 +404,8 @@ export class WaitLoop {
   #suspend(): void {
     this.#leaveAll();
     this.#handOver();
+    // What it was called for may be there still.
+    this.#passOn();
     this.#isSuspended = true;
   }
 
