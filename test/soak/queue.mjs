@@ -76,6 +76,8 @@ class Round {
   #serial = 0;
   #known = new Set();
   #gone = [];
+  /** The ids of those whose file was closed behind the service's back: what is told of them may come late. */
+  #behind = new Set();
   /** fds whose registration is being replaced. */
   #busy = new Set();
   #deaths = new Set();
@@ -324,6 +326,7 @@ class Round {
       Atomics.store(words, M.OPEN + i, 1);
       return;
     }
+    this.#behind.add(id);
     this.#ids[M.BEHIND + i] = id;
     // A run that has begun may read still; one that begins from now on does not.
     while (Atomics.load(words, M.INSIDE + (this.#serials[i] % M.SERIALS)) !== 0 && !this.#closing) await turn();
@@ -416,7 +419,7 @@ class Round {
     if (isDeath) this.#deaths.add(error);
     else if (error.message !== 'as told') {
       const { i } = M.unpack(event?.data ?? 0n);
-      const isBehind = event !== undefined && this.#ids[M.BEHIND + i] === event.id;
+      const isBehind = event !== undefined && this.#behind.has(event.id);
       // A handler's modify() of what was unregistered here meanwhile.
       const isGone = error.code === 'ENOENT' && (this.#ids[M.ID + i] !== event?.id || this.#busy.has(i));
       if (!isBehind && !isGone && !this.#closing)
