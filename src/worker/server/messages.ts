@@ -41,6 +41,7 @@ export interface MessageParts {
 
 export class Messages {
   readonly #task: ServerTask;
+  readonly #thread: ThreadServices;
   readonly #words: Int32Array;
   readonly #header: Int32Array;
   readonly #counts: Float64Array;
@@ -58,11 +59,15 @@ export class Messages {
   #generation = 0;
   #reads = 0;
   #began = 0;
+  /** A message was handled, and nothing was done since. */
+  #hasHandled = false;
   #again = false;
 
   constructor(parts: MessageParts) {
-    const { task, memory, counts, module, wire, reader, flags, ends, correspondence, connections, wake } = parts;
+    const { task, memory, counts, module, thread, wire, reader, flags, ends, correspondence, connections, wake } =
+      parts;
     this.#task = task;
+    this.#thread = thread;
     this.#words = memory.words;
     this.#header = memory.header;
     this.#counts = counts;
@@ -103,7 +108,8 @@ export class Messages {
   /** Reads and handles what there is. Whether there may be more to do at once. */
   take(base: number, slot: number, generation: number): boolean {
     this.#reads = 0;
-    this.#began = now();
+    this.#began = this.#thread.now();
+    this.#hasHandled = false;
     this.#again = false;
     this.#slot = slot;
     this.#generation = generation;
@@ -130,6 +136,10 @@ export class Messages {
 
   /** One message, or one more read. False: that was all for this run. */
   #next(base: number, slot: number): boolean {
+    if (this.#hasHandled) {
+      this.#hasHandled = false;
+      if ((this.#reader.hasMore || this.hasInput(base)) && this.#isTired()) return false;
+    }
     const message = this.#reader.next();
     if (!this.#mayGoOn(base)) return false; // frame() may send
     if (message !== undefined) return this.#handle(base, slot, this.#connection, message);
@@ -197,7 +207,8 @@ export class Messages {
       this.#again = true;
       return false;
     }
-    return !this.#isTired();
+    this.#hasHandled = true;
+    return true;
   }
 
   #isTired(): boolean {

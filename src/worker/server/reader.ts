@@ -91,6 +91,11 @@ export class Reader {
     words[this.#base + L.TOTAL] = 0;
   }
 
+  /** Whether the buffer has bytes behind the last message. */
+  get hasMore(): boolean {
+    return this.#end > this.#start;
+  }
+
   /** The next whole message; undefined: more must come. @throws TooLong, OutOfMemory, and what frame() throws */
   next(): Buffer | undefined {
     if (this.#chained) return this.#nextOfChain();

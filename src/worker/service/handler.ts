@@ -18,6 +18,8 @@ export interface ThreadServices {
   readonly index: number;
   /** One more run of that registration, as ready.wake(). False: there is none any more. */
   wake(id: number): boolean;
+  /** When the present run began, or a little before, by the clock's `now`: at no cost. */
+  now(): number;
   /** As ready.post(). */
   post(value: unknown): void;
   /**

@@ -1,6 +1,7 @@
 /** The start task of each thread of the pool: loads the handler, returns, and goes on in the wait loop. */
 import type { MessagePort } from 'node:worker_threads';
 import { threadId } from 'node:worker_threads';
+import { now } from '../../shared/clock.js';
 import { requireLinux } from '../../shared/kernel/syscalls.js';
 import { type PackedError, packError } from '../../shared/service/error-transfer.js';
 import * as L from '../../shared/service/layout.js';
@@ -44,6 +45,7 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
   const services: ThreadServices = {
     index,
     wake: id => wakeById(plan, waking, id),
+    now: () => loop?.now ?? now(),
     post: value => outbox.post(value),
     hold: () => loop?.hold(),
     release: () => loop?.release(),

@@ -112,6 +112,11 @@ export class WaitLoop {
     this.#runner = new Runner(parts, this.#list, files, looks, this.#pace, () => this.#settled());
   }
 
+  /** When the loop last looked at the clock: not later than the run that is under way began. */
+  get now(): number {
+    return this.#now;
+  }
+
   /** Runs until there is a reason to let the event loop have a turn, and comes back after it. */
   turn(): void {
     this.#isSuspended = false;
@@ -275,7 +280,10 @@ export class WaitLoop {
     for (let left = this.#pace.share; left > 0 && this.#mayRun(); ) {
       const slot = queue.pop();
       if (slot < 0) return;
-      if (from < 0) from = now();
+      if (from < 0) {
+        from = now();
+        this.#now = from;
+      }
       // One was woken for all that was there.
       this.#passOn();
       if (this.#list.length > 0) this.#callForWatch();
