@@ -142,3 +142,22 @@ test('a rejection ends the connection, after what was sent', async () => {
   await quiet();
   expect(served.errors).toHaveLength(1);
 });
+
+test('what a promise has sent goes before the next answer, whatever has runs for the connection meanwhile', async () => {
+  const source = `${LINES}
+    export default (line, connection) => {
+      if (line.startsWith('now')) connection.send(line + '\\n');
+      else return new Promise(resolve => setImmediate(resolve)).then(() => { connection.send(line + '\\n'); });
+    };`;
+  const { port } = await serve({ handler: module(source), threads: 3 });
+  const lines = Array.from({ length: 1500 }, (_, i) => `${i % 2 === 0 ? 'later' : 'now'} ${i}`);
+  const peers = await Promise.all(Array.from({ length: 6 }, () => client(port)));
+  // Each piece is an event: a run, on whichever thread, while a promise is pending on another.
+  for (const peer of peers) peer.socket.setNoDelay();
+  for (const line of lines) {
+    for (const peer of peers) peer.write(`${line}\n`);
+    await new Promise(resolve => setImmediate(resolve));
+  }
+  for (const peer of peers) await until(() => peer.text.includes(`${lines.at(-1)}\n`), 'all answers', 20_000);
+  for (const peer of peers) expect(peer.text.trimEnd().split('\n')).toEqual(lines);
+});

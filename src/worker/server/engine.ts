@@ -250,9 +250,10 @@ export class Engine {
   /** Output, the end, input. @param isSilent whether idleTimeout may have passed: it has if nothing moves now */
   #serve(base: number, slot: number, generation: number, isSilent: boolean): void {
     const words = this.#words;
+    // Before the mailbox is looked at: what a promise has sent is there when it has settled, and goes before the next answer.
+    const waits = Atomics.load(words, base + L.AWAIT) !== 0;
     this.#wire.drain(base, slot, generation);
     if (!this.#wire.flush(base)) return;
-    const waits = Atomics.load(words, base + L.AWAIT) !== 0;
     const isPaused = waits || this.#wire.kept(base) > this.#task.highWaterMark;
     const isParked = !isPaused && this.#isParked(base);
     if ((this.#flags.of(base) & L.ERROR) !== 0 && (isPaused || isParked)) {
