@@ -6,7 +6,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import type { RequestListener } from 'node:http';
 import { createServer, type ServerOptions } from 'node:https';
-import { type AddressInfo, connect as connectTcp } from 'node:net';
+import { type AddressInfo, connect as connectTcp, createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { TLSSocket } from 'node:tls';
@@ -83,6 +83,28 @@ test.each(LOOPS)(
     expect(there.last?.servername).toBe('localhost');
   },
 );
+
+test('a TLS session that fails is no close of a kept-alive connection: nothing is sent again', async () => {
+  let requests = 0;
+  const raw = createTcpServer(socket => {
+    const secure = new TLSSocket(socket, { isServer: true, key: server.key, cert: server.cert });
+    socket.on('error', () => {});
+    secure.on('error', () => {});
+    secure.on('data', () => {
+      // Every second one is answered by what is no TLS record.
+      if (++requests % 2 === 1) secure.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi');
+      else socket.write('this is no record of TLS');
+    });
+  });
+  await new Promise<void>(resolve => raw.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void raw.close());
+  const address = raw.address();
+  const url = `https://localhost:${typeof address === 'object' ? address?.port : 0}/`;
+  const result = await load({ url, tls: { ca: ca.cert }, threads: 1, connections: 1, requests: 6 });
+  expect(result).toMatchObject({ requests: 6, responses: 3, retried: 0, errors: { ...NONE, reset: 3 } });
+  expect(Object.keys(result.errorDetails)).toEqual([expect.stringMatching(/^reset .*(version|record)/)]);
+  expect(requests).toBe(6);
+});
 
 test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   '%s: a connection for each request; resumed only if that is asked for',

@@ -169,7 +169,6 @@ export class Session {
   #start(from: number): void {
     const { times } = this.#board;
     this.#started = from;
-    times[B.BEGIN] = 0;
     times[B.COUNT_FROM] = from;
     times[B.END] = from + this.#plan.duration;
     times[B.DEADLINE] = from + this.#plan.duration + this.#plan.timeout;

@@ -8,15 +8,13 @@ import type { RequestBase } from './request-builder.js';
 import { planSchedule, type SchedulePlan } from './schedule.js';
 
 // ---- times, by clock() ------------------------------------------------------------------------------------
-/** Requests sent (or due) from then on are counted. */
+/** Requests sent (or due) from then on are counted. A closed loop sends none before this is known. */
 export const COUNT_FROM = 0;
 /** A closed loop sends none from then on; in an open loop no more become due. */
 export const END = 1;
 /** An open loop sends until then what was due before the end. */
 export const DEADLINE = 2;
-/** A closed loop sends none before. */
-export const BEGIN = 3;
-const TIMES = 4;
+const TIMES = 3;
 
 // ---- a thread's counts: doubles that it alone writes ------------------------------------------------------
 /** Requests begun and responses completed, those of the warm-up too: what is between them is under way. */
@@ -158,6 +156,8 @@ export function isParting(value: unknown): value is Parting {
 export interface Assignment {
   readonly threads: number;
   readonly pipelining: number;
+  /** In milliseconds; 0: each request counts. */
+  readonly warmup: number;
   /** Infinity: no limit. */
   readonly requests: number;
   readonly request: Uint8Array;
@@ -209,6 +209,7 @@ export type BoardPlan = Pick<
   Assignment,
   | 'threads'
   | 'pipelining'
+  | 'warmup'
   | 'requests'
   | 'stopAfter'
   | 'request'
@@ -225,7 +226,6 @@ export type BoardPlan = Pick<
   readonly connections: number;
   readonly rate: number;
   readonly stages: readonly Stage[] | undefined;
-  readonly warmup: number;
   /** Of a unix socket. */
   readonly address: Uint8Array | undefined;
 };
@@ -239,7 +239,7 @@ function keptByScript(connections: number): number {
 }
 
 export function createBoard(plan: BoardPlan): Assignment {
-  const { connections, rate, stages, warmup, address, ...rest } = plan;
+  const { connections, rate, stages, address, ...rest } = plan;
   const stride = RING + ENTRY * plan.pipelining;
   const times = new Float64Array(new SharedArrayBuffer(TIMES * 8));
   times.fill(Number.POSITIVE_INFINITY);
@@ -261,7 +261,7 @@ export function createBoard(plan: BoardPlan): Assignment {
     numbers: new BigInt64Array(new SharedArrayBuffer(8)),
     kept: new SharedArrayBuffer(connections * 2 * keptBytes),
     keptBytes,
-    schedule: rate > 0 ? planSchedule(rate, stages, warmup) : undefined,
+    schedule: rate > 0 ? planSchedule(rate, stages, plan.warmup) : undefined,
     owners: new Int32Array(new SharedArrayBuffer(connections * 4)),
     idle: IdleQueue.create(rate > 0 ? connections : 0),
     spare: IdleQueue.create(rate > 0 ? connections : 0),

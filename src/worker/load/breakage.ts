@@ -18,23 +18,25 @@ export class Breakage {
     this.#dialer = dialer;
   }
 
-  /** A read or a write failed. */
+  /** A read or a write failed. @param reason the name of an errno, or OpenSSL's words */
   broken(at: number, reason: string): false {
     // What came before the reset may have been a whole body that only the connection's end ends; it was cut all the same.
-    return this.#over(at, reason);
+    return this.#over(at, reason, reason === 'ECONNRESET' || reason === 'EPIPE');
   }
 
   /** The server has ended the connection. */
   closed(at: number): false {
-    return this.#over(at, 'closed before the response');
+    return this.#over(at, 'closed before the response', true);
   }
 
-  #over(at: number, detail: string): false {
+  /** @param closed by the server; a TLS session that fails is not what a request is expected to meet on its way */
+  #over(at: number, detail: string, closed: boolean): false {
     const records = this.#records;
     // A reset between two requests is as good as an end.
     if (records[at + B.UNDER_WAY] === 0) return this.idle(at);
     // It closed a connection that it had kept open; the request crossed that on its way.
     if (
+      closed &&
       records[at + B.SERVED] === 1 &&
       !ResponseFramer.partial(records, at + B.FRAMING) &&
       this.#ledger.isRepeatable(at)

@@ -142,9 +142,11 @@ export class Driver {
 
   /** A closed loop: what was answered is sent again. */
   #fill(at: number): void {
-    const now = this.#now;
-    if (now >= (this.#times[B.END] ?? 0) || now < (this.#times[B.BEGIN] ?? 0)) return;
-    const counts = now >= (this.#times[B.COUNT_FROM] ?? 0);
+    const from = this.#times[B.COUNT_FROM] ?? 0;
+    if (this.#now >= (this.#times[B.END] ?? 0) || from === Number.POSITIVE_INFINITY) return;
+    // Without a warm-up all requests count, though this thread may have looked at the clock before the test began.
+    const now = this.#board.warmup === 0 ? Math.max(from, this.#now) : this.#now;
+    const counts = now >= from;
     const records = this.#records;
     for (let room = this.#pipelining - (records[at + B.UNDER_WAY] ?? 0); room > 0; room--) {
       if (records[at + B.LAST_BEGUN] === 1) return;

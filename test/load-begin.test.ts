@@ -1,0 +1,106 @@
+/** A closed loop's first requests: the test begins between a thread's look at the clock and its look at when it begins. */
+import { expect, test } from 'vitest';
+// The built package has it only within the bundle of the test's threads.
+import * as B from '../src/shared/load/board.js';
+import { clock } from '../src/shared/load/clock.js';
+import type { Framer } from '../src/shared/load/framer.js';
+import { MORE } from '../src/shared/load/http-response.js';
+import { Driver } from '../src/worker/load/driver.js';
+import { Ledger } from '../src/worker/load/ledger.js';
+import type { Wire } from '../src/worker/load/wire.js';
+
+const EPOLLIN = 1;
+const EAGAIN = 11;
+
+/** A thread reads two bytes on an open connection that has nothing to do. @param begins as main does then */
+function firstVisit(warmup: number, begins: (times: Float64Array) => void): { counts: Float64Array; taken: number } {
+  const board = B.createBoard({
+    threads: 1,
+    connections: 1,
+    pipelining: 4,
+    warmup,
+    requests: 100,
+    stopAfter: Number.POSITIVE_INFINITY,
+    request: new Uint8Array(10),
+    traits: 0,
+    protocol: 'http',
+    module: undefined,
+    expected: new Uint8Array(1000),
+    tls: undefined,
+    script: undefined,
+    scriptData: undefined,
+    base: { path: '/', authority: '', credentials: undefined, method: undefined, headers: [], body: undefined },
+    list: [],
+    rate: 0,
+    stages: undefined,
+    address: undefined,
+  });
+  board.records[B.STATE] = B.OPEN;
+  board.records[B.FD] = 0;
+  let reads = 0;
+  const wire: Wire = {
+    isShortReadAll: true,
+    open: () => 0,
+    read: () => (reads++ === 0 ? 2 : -EAGAIN),
+    write: () => -EAGAIN,
+    reason: () => '',
+    isTruncated: () => false,
+    farewell: () => {},
+    release: () => {},
+    answered: () => {},
+  };
+  const framer: Framer = {
+    head: false,
+    status: 0,
+    bytes: 0,
+    close: false,
+    offset: 0,
+    problem: '',
+    next: () => {
+      begins(board.times);
+      return MORE;
+    },
+    isPartial: () => false,
+    end: () => MORE,
+  };
+  const writer = { size: 10, prepare: () => 0, flush: () => 0 };
+  const { counts, histogram } = B.countsOf(board, B.joinBoard(board));
+  const office = { post: () => {}, close: () => {}, register: () => {} };
+  const ledger = new Ledger(board, counts, histogram, writer);
+  new Driver({ board, framer, wire, writer, ledger, checker: undefined, office, again: () => {} }).visit(0, EPOLLIN);
+  return { counts, taken: Number(board.taken[0]) };
+}
+
+test('not before it is known when counting begins', () => {
+  const { counts, taken } = firstVisit(0, () => {});
+  expect(taken).toBe(0);
+  expect(counts[B.BEGUN]).toBe(0);
+});
+
+test('without a warm-up each request counts, though the thread looked at the clock before', () => {
+  const { counts, taken } = firstVisit(0, times => {
+    times[B.COUNT_FROM] = clock();
+    times[B.END] = clock() + 1000;
+  });
+  expect(taken).toBe(4);
+  expect(counts[B.BEGUN]).toBe(4);
+  expect(counts[B.REQUESTS]).toBe(4);
+});
+
+test('they count when of the times only the first is written yet, too', () => {
+  const { counts, taken } = firstVisit(0, times => {
+    times[B.COUNT_FROM] = clock();
+  });
+  expect(taken).toBe(4);
+  expect(counts[B.REQUESTS]).toBe(4);
+});
+
+test('those of a warm-up do not', () => {
+  const { counts, taken } = firstVisit(1000, times => {
+    times[B.COUNT_FROM] = clock() + 1000;
+    times[B.END] = clock() + 2000;
+  });
+  expect(taken).toBe(0);
+  expect(counts[B.BEGUN]).toBe(4);
+  expect(counts[B.REQUESTS]).toBe(0);
+});
