@@ -5,19 +5,19 @@
  * run queue. All of that stands in shared memory, and what the thread has not begun is anybody's: a peer that sees that it does
  * not get on takes it. Where runs are slow, each thread takes one at a time (pace.ts).
  */
-import { now, sharedTime } from '../../shared/clock.js';
+import { now } from '../../shared/clock.js';
 import { EINTR, EpollError } from '../../shared/errors.js';
-import { epollWait, yieldCore } from '../../shared/kernel/syscalls.js';
 import { Files } from '../../shared/service/files.js';
 import * as L from '../../shared/service/layout.js';
 import type { Waking } from '../../shared/service/waking.js';
 import { Agenda } from './agenda.js';
 import { DueList } from './due-list.js';
+import { Look } from './look.js';
 import type { Outbox } from './outbox.js';
 import type { OwnLoop } from './own-loop.js';
-import { Pace, STUCK_MS } from './pace.js';
-import { Peers } from './peers.js';
+import { Pace } from './pace.js';
 import { type Parts, Runner } from './runner.js';
+import { Watch } from './watch.js';
 
 /** After this long in one go the thread gives its event loop a turn, for timers, messages and output. */
 const TURN_MS = 10;
@@ -25,10 +25,6 @@ const TURN_MS = 10;
 const FLUSHES = 2;
 /** How long a thread sleeps at most while the main thread has yet to take its output: that needs its event loop. */
 const OUTPUT_MS = 3;
-/** By then a thread that looks again sleeps: others want its core for long. */
-const LINGER_MS = 1;
-/** Longer than a watch lasts. */
-const LONG_AGO_MS = 1000;
 /** How long to stay away when all there is is held by others, and the kernel goes on telling of it: at first, and at most. */
 const BLOCKED_MS = 1;
 const LONGEST_BLOCKED_MS = 8;
@@ -46,9 +42,10 @@ export class WaitLoop {
   readonly #runner: Runner;
   readonly #list: DueList;
   readonly #pace: Pace;
+  readonly #watch: Watch;
+  readonly #look: Look;
   readonly #isForMain: boolean;
   readonly #mayGoOnFull: (() => boolean) | undefined;
-  readonly #peers: Peers | undefined;
   readonly #ownLoop: OwnLoop;
   readonly #turn = (): void => this.turn();
   /** All microtasks run, then the ticks that were asked for until then; the second time also what those ticks ask for. */
@@ -61,7 +58,6 @@ export class WaitLoop {
     this.#now = now();
     this.#goOn();
   };
-  readonly #leave = (slot: number, stamp: number, mask: number): void => this.#runner.leave(slot, stamp, mask);
   /** Cached: the getters of process are slow. */
   readonly #stdout = process.stdout;
   readonly #stderr = process.stderr;
@@ -71,7 +67,6 @@ export class WaitLoop {
   #now = 0;
   /** When what is in hand was begun with. */
   #since = 0;
-  #watchedAt = 0;
   /** How many in a row had to do with somebody else's run, or rest, and for how long to stay away when that is all there is. */
   #blocked = 0;
   #blockedFor = BLOCKED_MS;
@@ -105,11 +100,15 @@ export class WaitLoop {
     this.#mayGoOnFull = parts.mayGoOnFull;
     this.#pace = new Pace(plan.batch, plan.threads, handler === undefined);
     this.#list = new DueList(memory.list);
-    this.#peers = plan.threads === 1 || handler === undefined ? undefined : new Peers(plan, index);
     this.#ownLoop = ownLoop;
     const files = new Files(plan, epfd, 1);
     const looks = new Files(plan, epfd, memory.list.length);
-    this.#runner = new Runner(parts, this.#list, files, looks, this.#pace, () => this.#settled());
+    const runner = new Runner(parts, this.#list, files, looks, this.#pace, () => this.#settled());
+    const leave = (slot: number, stamp: number, mask: number): void => runner.leave(slot, stamp, mask);
+    this.#runner = runner;
+    const { queue } = waking;
+    this.#watch = new Watch(plan, index, waking, this.#isForMain, leave);
+    this.#look = new Look(epfd, plan, index, this.#agenda, queue, this.#pace, this.#watch, ownLoop, this.#isForMain);
   }
 
   /** When the loop last looked at the clock: not later than the run that is under way began. */
@@ -124,7 +123,7 @@ export class WaitLoop {
     this.#ownLoop.begin(this.#now);
     this.#flushes = 0;
     this.#until = this.#now + TURN_MS;
-    this.#watch();
+    this.#watch.look(this.#now);
     // Or those that are always ready, and take as long as a turn, would be all that ever runs; or nothing, while output waits.
     const hasOutput = this.#hasOutput();
     if (!this.#hasLooked && (!this.#isIdle || hasOutput)) this.#wait(hasOutput ? OUTPUT_MS : undefined);
@@ -143,7 +142,7 @@ export class WaitLoop {
         return;
       }
       if (this.#now >= this.#until || this.#hasOutput()) break;
-      this.#watch();
+      this.#watch.look(this.#now);
       this.#wait();
       // What a promise waits for comes by the event loop.
       if (this.#runner.pending > 0) break;
@@ -154,7 +153,7 @@ export class WaitLoop {
     }
     // The event loop's turn may be long: all that is here is anybody's meanwhile.
     this.#leaveAll();
-    if (this.#list.length > 0) this.#callForWatch();
+    if (this.#list.length > 0) this.#watch.call(this.#now);
     this.#passOn();
     setImmediate(this.#turn);
   }
@@ -170,7 +169,7 @@ export class WaitLoop {
     const hasFetched = this.#hasFetched;
     if (this.#pace.isOverdue) {
       this.#pace.passedOver(false);
-      if (this.#count > 0) this.#callForWatch();
+      if (this.#count > 0) this.#watch.call(this.#now);
       this.#handOver();
       this.#takeShared();
     }
@@ -199,7 +198,7 @@ export class WaitLoop {
     runner.blocked = 0;
     runner.isLate = false;
     const hasMore = count > 1 || this.#list.length > 0;
-    if (hasMore) this.#callForWatch();
+    if (hasMore) this.#watch.call(this.#now);
     // What came may have been the call for the run queue, by itself or with others; the run of what is here may be long.
     if (hasMore || (this.#pace.isSlow && this.#hasFetched)) this.#passOn();
     for (let i = 0; i < this.#count && this.#mayRun(); i++) {
@@ -262,7 +261,7 @@ export class WaitLoop {
     if (list.length === 0 || this.#stopping()) return;
     const runner = this.#runner;
     let others = runner.look(list.length);
-    if (list.length > 1) this.#callForWatch();
+    if (list.length > 1) this.#watch.call(this.#now);
     for (let left = list.length; left > 0 && list.length > 0; left--) {
       if (!this.#mayRun()) return;
       runner.isLate = others-- <= 0 || this.#pace.isBehind(this.#now - this.#since);
@@ -286,7 +285,7 @@ export class WaitLoop {
       }
       // One was woken for all that was there.
       this.#passOn();
-      if (this.#list.length > 0) this.#callForWatch();
+      if (this.#list.length > 0) this.#watch.call(this.#now);
       runner.isLate = true;
       runner.take(slot);
       this.#now = now();
@@ -319,11 +318,11 @@ export class WaitLoop {
   }
 
   /** One epoll_wait into the agenda. @param limit how long it may take, in milliseconds */
-  #wait(limit?: number): void {
+  #wait(limit = Number.POSITIVE_INFINITY): void {
     this.#room = this.#blocked > 0 ? this.#most : this.#pace.share;
     const room = this.#room;
     this.#hasLooked = true;
-    const n = !this.#agenda.mayFill() ? 0 : this.#isIdle ? this.#block(room, limit) : this.#look(room);
+    const n = !this.#agenda.mayFill() ? 0 : this.#isIdle ? this.#sleep(room, limit) : this.#look.peek(room);
     this.#now = now();
     this.#count = Math.max(0, n);
     if (n > 0) this.#waking.came();
@@ -332,78 +331,8 @@ export class WaitLoop {
     this.#add(L.EVENTS, this.#count);
   }
 
-  #look(room: number): number {
-    return epollWait(this.#epfd, this.#agenda.entries, room, 0);
-  }
-
-  #block(room: number, limit = Number.POSITIVE_INFINITY): number {
-    const header = this.#header;
-    const longest = this.#pace.slice(this.#peers?.unladen(this.#now) ?? Number.POSITIVE_INFINITY);
-    const slice = Math.min(longest, limit);
-    if (this.#isForMain && Atomics.load(header, L.AWAKE) === 1) {
-      // It takes what is ready itself.
-      Atomics.wait(header, L.AWAKE, 1, slice);
-    }
-    // What the runs have left to do comes before this thread sleeps.
-    if (this.#flushes > 0) return this.#linger(room);
-    this.#ownLoop.mayNest = Atomics.load(header, L.NEWS) === 0;
-    Atomics.add(header, L.IDLE, 1);
-    const bound = slice > STUCK_MS && this.#leavesWatch() ? STUCK_MS : slice;
-    // Who shares looks at IDLE after it has filled the queue; this looks at the queue after it has counted itself.
-    const n = this.#waking.queue.isEmpty
-      ? this.#ownLoop.wait(this.#agenda.entries, room, bound, this.#now, this.#runner.pending > 0)
-      : 0;
-    Atomics.sub(header, L.IDLE, 1);
-    return n;
-  }
-
-  /**
-   * Looks before it sleeps, and lets those run in between that may be about to write: often they wait for this core, and to
-   * sleep and be woken costs both sides more than a look does.
-   */
-  #linger(room: number): number {
-    const looks = this.#pace.looks(this.#othersAreThere());
-    const until = this.#now + LINGER_MS;
-    let n = this.#look(room);
-    for (let i = 1; i < looks && n === 0 && now() < until; i++) {
-      this.#add(L.WAITS, 1);
-      yieldCore();
-      n = this.#look(room);
-    }
-    if (looks > 1) this.#pace.looked(n > 0);
-    return n;
-  }
-
-  /** For what comes: one that waits, or has just run something. */
-  #othersAreThere(): boolean {
-    if (this.#peers === undefined) return false;
-    return Atomics.load(this.#header, L.IDLE) > 0 || this.#peers.still(this.#now) < STUCK_MS;
-  }
-
-  // ---- the others -------------------------------------------------------------------------------------------
-
-  /** Once a millisecond at most: what lies with a peer that does not get on is anybody's. */
-  #watch(): void {
-    if (this.#peers === undefined || this.#now - this.#watchedAt < STUCK_MS) return;
-    this.#watchedAt = this.#now;
-    Atomics.store(this.#header, L.WATCHED, sharedTime(this.#now));
-    if (this.#peers.watch(this.#now, this.#waking.queue, this.#leave)) this.#waking.kick();
-  }
-
-  /**
-   * Before a long sleep, which is no watch. Who has something in hand from now on calls, for this thread counts as idle already;
-   * who had it before is seen here. Whether a peer has.
-   */
-  #leavesWatch(): boolean {
-    if (this.#peers === undefined) return false;
-    Atomics.store(this.#header, L.WATCHED, (sharedTime(this.#now) - LONG_AGO_MS) | 0);
-    return this.#peers.areLaden();
-  }
-
-  /** Something lies here that is not begun: if this thread gets stuck, another is to see it. */
-  #callForWatch(): void {
-    const age = (sharedTime(this.#now) - Atomics.load(this.#header, L.WATCHED)) | 0;
-    if (age > 2 * STUCK_MS) this.#waking.kick();
+  #sleep(room: number, limit: number): number {
+    return this.#look.sleep(room, this.#now, limit, this.#flushes > 0, this.#runner.pending > 0);
   }
 
   // ---- the event loop's turn, and the end -------------------------------------------------------------------

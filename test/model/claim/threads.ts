@@ -1,4 +1,4 @@
-/** What a thread does, one atomic action a step (worker/service/runner.ts and wait-loop.ts). */
+/** What a thread does, one atomic action a step (worker/service/runner.ts, wait-loop.ts, look.ts). */
 import * as S from './state.js';
 
 // Where a thread is.
