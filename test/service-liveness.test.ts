@@ -85,6 +85,48 @@ test('what lies with a stuck thread is taken by one that always has a run as lon
   await until(() => Atomics.load(c, 4) === 1, 'the end of the run that was stuck');
 });
 
+test.each(['edge', 'level'])(
+  'what was fetched while runs were short, and takes long, does not keep the thread from its event loop (%s)',
+  async mode => {
+    const handler = module(`${PRELUDE}
+    let before = 0;
+    setInterval(() => {
+      if (Atomics.load(c, 1) === 2) Atomics.store(c, 2, Math.max(Atomics.load(c, 2), Atomics.load(c, 0) - before));
+      if (Atomics.compareExchange(c, 1, 1, 2) === 1) {
+        // Meanwhile all become ready at once.
+        Atomics.wait(c, 3, 0, 10_000);
+      }
+      before = Atomics.load(c, 0);
+    }, 1);
+    export default ready => {
+      ready.read(bytes);
+      if (Atomics.load(c, 1) === 2) spin(12);
+      Atomics.add(c, 0, 1);
+    };`);
+    const data = cellsOf();
+    const { c } = data;
+    const { service } = await start({ threads: 1, handler, handlerData: data });
+    const fds = Array.from({ length: 64 }, () => eventfd());
+    for (const fd of fds) await service.register(fd, { events: mode === 'edge' ? EDGE : EPOLLIN });
+    // Short runs, so that the thread fetches many at once.
+    for (let i = 0; i < 100; i++) {
+      for (const fd of fds) signal(fd);
+      await pause(1);
+    }
+    Atomics.store(c, 1, 1);
+    await until(() => Atomics.load(c, 1) === 2);
+    await pause(2);
+    const before = Atomics.load(c, 0);
+    for (const fd of fds) signal(fd);
+    Atomics.store(c, 3, 1);
+    Atomics.notify(c, 3);
+    await until(() => Atomics.load(c, 0) >= before + 64);
+    await until(() => Atomics.load(c, 2) > 0);
+    // Runs between two of its timer's: one of what was fetched, one of what is due, one of the run queue.
+    expect(Atomics.load(c, 2)).toBeLessThanOrEqual(4);
+  },
+);
+
 test('promises that take all places leave one, now and then, to what is due', async () => {
   const handler = module(`${PRELUDE}
     export default async ready => {
