@@ -8,33 +8,14 @@ import { MORE } from '../src/shared/load/http-response.js';
 import { Driver } from '../src/worker/load/driver.js';
 import { Ledger } from '../src/worker/load/ledger.js';
 import type { Wire } from '../src/worker/load/wire.js';
+import { boardOf } from './support/load-board.ts';
 
 const EPOLLIN = 1;
 const EAGAIN = 11;
 
 /** A thread reads two bytes on an open connection that has nothing to do. @param begins as main does then */
 function firstVisit(warmup: number, begins: (times: Float64Array) => void): { counts: Float64Array; taken: number } {
-  const board = B.createBoard({
-    threads: 1,
-    connections: 1,
-    pipelining: 4,
-    warmup,
-    requests: 100,
-    stopAfter: Number.POSITIVE_INFINITY,
-    request: new Uint8Array(10),
-    traits: 0,
-    protocol: 'http',
-    module: undefined,
-    expected: new Uint8Array(1000),
-    tls: undefined,
-    script: undefined,
-    scriptData: undefined,
-    base: { path: '/', authority: '', credentials: undefined, method: undefined, headers: [], body: undefined },
-    list: [],
-    rate: 0,
-    stages: undefined,
-    address: undefined,
-  });
+  const board = boardOf({ pipelining: 4, warmup, requests: 100 });
   board.records[B.STATE] = B.OPEN;
   board.records[B.FD] = 0;
   let reads = 0;

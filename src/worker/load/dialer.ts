@@ -165,9 +165,9 @@ export class Dialer {
     // Over the loopback it is open by now: the request need not wait for the event.
     // A handshake that fails at once fails again when the event comes, and is reported then.
     if (readiness(fd) === POLLOUT && this.#shake(at) === READY) this.#send(at);
-    // Only now may another thread meet it.
-    if (isNew) this.#office.register(fd, id);
     Atomics.store(gates, id, B.ANY_THREAD);
+    // Only now may another thread meet it: one that found the gate taken would leave the connection to the main thread.
+    if (isNew) this.#office.register(fd, id);
   }
 
   #connectNew(id: number, at: number): number {
