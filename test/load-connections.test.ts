@@ -3,9 +3,11 @@
  *
  * @module-tag slow
  */
+import { writeFileSync } from 'node:fs';
 import type { Socket } from 'node:net';
+import { join } from 'node:path';
 import { type LoadOptions, load } from 'epoll-pool/load';
-import { expect, test, vi } from 'vitest';
+import { expect, inject, test, vi } from 'vitest';
 import { httpServer, OK, rawServer } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -197,4 +199,21 @@ test('a server that does not close when it is told to is left behind', async () 
   });
   const result = await load({ url: `http://${authority}/`, connections: 4, requests: 20 });
   expect(result).toMatchObject({ requests: 20, responses: 20, errors: NONE });
+});
+
+test('nothing is sent behind a Connection: close of its own that is sent again', async () => {
+  const script = join(inject('scratch'), 'every-other-closes.mjs');
+  writeFileSync(script, "export const request = n => (n % 2 === 1 ? { headers: { Connection: 'close' } } : {});");
+  let behind = 0;
+  const last = new WeakSet<Socket>();
+  const server = await httpServer(({ socket, nth, reply }) => {
+    if (last.has(socket)) behind++;
+    if (/^connection: close$/im.test(server.last.head)) last.add(socket);
+    if (nth > 0) return;
+    reply(CLOSING);
+    socket.end();
+  });
+  const options = { script, threads: 1, connections: 1, pipelining: 4, requests: 20 };
+  expect(await load({ url: server.url, ...options })).toMatchObject({ responses: 20, errors: NONE });
+  expect(behind).toBe(0);
 });

@@ -377,7 +377,7 @@ export class Fleet {
     records[at + B.FD] = -1;
     records[at + B.UNWRITTEN] = records[at + B.UNDER_WAY] ?? 0;
     records[at + B.WRITTEN] = 0;
-    records[at + B.LAST_BEGUN] = 0;
+    if (records[at + B.UNDER_WAY] === 0) records[at + B.LAST_BEGUN] = 0;
     records[at + B.UNREAD] = 0;
     ResponseFramer.reset(records, at + B.FRAMING);
     connection.closing = false;

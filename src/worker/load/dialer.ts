@@ -62,7 +62,8 @@ export class Dialer {
     const records = this.#records;
     const id = at / this.#board.stride;
     const { gates, answered, schedule } = this.#board;
-    records[at + B.LAST_BEGUN] = 0;
+    // What is sent again may say that it is the last.
+    if (records[at + B.UNDER_WAY] === 0) records[at + B.LAST_BEGUN] = 0;
     if (Atomics.compareExchange(gates, id, B.ANY_THREAD, B.ONE_THREAD) !== B.ANY_THREAD) {
       // The main thread is about to close it.
       records[at + B.STATE] = B.DONE;
