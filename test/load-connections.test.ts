@@ -217,3 +217,30 @@ test('nothing is sent behind a Connection: close of its own that is sent again',
   expect(await load({ url: server.url, ...options })).toMatchObject({ responses: 20, errors: NONE });
   expect(behind).toBe(0);
 });
+
+test('what was sent behind a last answer is counted as sent again, though the server keeps its end open', async () => {
+  const server = await httpServer(({ socket, nth, reply }) => {
+    socket.allowHalfOpen = true;
+    if (nth > 0) return;
+    reply(CLOSING);
+    setTimeout(() => socket.end(), 500);
+  });
+  const result = await load({ url: server.url, threads: 1, connections: 1, pipelining: 4, requests: 8 });
+  expect(result).toMatchObject({ requests: 8, responses: 8, errors: NONE });
+  expect(result.retried).toBeGreaterThan(0);
+  expect(server.requests).toBe(8 + result.retried);
+});
+
+test('what waits behind a request that was answered before it was sent is not sent again: it never was', async () => {
+  const { authority } = await rawServer(socket => {
+    socket.once('data', () => {
+      socket.pause();
+      socket.write(CLOSING);
+      setTimeout(() => socket.destroy(), 5);
+    });
+  });
+  const body = Buffer.alloc(8_000_000);
+  const options = { method: 'PUT', body, threads: 1, connections: 1, pipelining: 4, requests: 8 };
+  const result = await load({ url: `http://${authority}/`, ...options });
+  expect(result).toMatchObject({ requests: 8, responses: 8, retried: 0, errors: NONE });
+});

@@ -58,9 +58,8 @@ export class Breakage {
     return this.#lose(at, 'protocol', wordsFor(problem));
   }
 
-  /** The connection closes in good order: what was sent behind its last response, is sent again on the next. */
+  /** The connection has closed in good order: what is under way is sent on the next. */
   parted(at: number): false {
-    if (this.#records[at + B.UNDER_WAY] !== 0) this.#ledger.again(at);
     return this.#end(at, false);
   }
 

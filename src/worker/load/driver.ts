@@ -221,12 +221,18 @@ export class Driver {
     const last = (this.#ledger.traits(at) & B.CLOSES) !== 0;
     this.#ledger.answered(at, this.#now, status, bytes, this.#checker?.judge() ?? RIGHT);
     this.#wire.answered(at);
-    if (early) records[at + B.UNWRITTEN] = unwritten - 1;
+    if (early) {
+      records[at + B.UNWRITTEN] = unwritten - 1;
+      // The rest of it is never sent.
+      records[at + B.WRITTEN] = 0;
+    }
     return early || close || last ? this.#part(at) : true;
   }
 
   /** The connection is not used any more, and ends in good order: the server's end is waited for, if it is to come yet. */
   #part(at: number): false {
+    // What was sent behind the last answer is lost however this ends: the main thread may have to end it.
+    if (this.#records[at + B.UNDER_WAY] !== 0) this.#ledger.again(at);
     const ended = this.#drain(at);
     if (!ended && this.#dialer.leave(at)) return false;
     return this.#breakage.parted(at);

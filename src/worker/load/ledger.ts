@@ -99,6 +99,7 @@ export class Ledger {
     const sent = underWay - (records[at + B.UNWRITTEN] ?? 0) + ((records[at + B.WRITTEN] ?? 0) > 0 ? 1 : 0);
     this.counts[B.RETRIES] = (this.counts[B.RETRIES] ?? 0) + B.countedOf(this.#board, at, sent);
     records[at + B.UNWRITTEN] = underWay;
+    records[at + B.WRITTEN] = 0;
   }
 
   /** Whether what is under way may be sent again, and was not before. */
