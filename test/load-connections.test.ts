@@ -244,3 +244,20 @@ test('what waits behind a request that was answered before it was sent is not se
   const result = await load({ url: `http://${authority}/`, ...options });
   expect(result).toMatchObject({ requests: 8, responses: 8, retried: 0, errors: NONE });
 });
+
+test('requests that are lost when they are sent again take no later one’s second chance', async () => {
+  let connections = 0;
+  const server = await httpServer(({ socket, nth, reply }) => {
+    const connection = nth === 0 ? connections++ : -1;
+    // Two each answer once and close under what is behind; one between them closes under what is sent again.
+    if (connection === 1) socket.end();
+    else if (connection === 0 || connection === 2) {
+      reply(OK);
+      socket.end();
+    } else if (connections > 3) reply(OK);
+  });
+  const result = await load({ url: server.url, threads: 1, connections: 1, pipelining: 3, requests: 20 });
+  expect(result.errors.reset).toBeLessThanOrEqual(3);
+  expect(result.errors).toEqual({ ...NONE, reset: result.errors.reset });
+  expect(result.responses).toBe(20 - result.errors.reset);
+});

@@ -88,6 +88,7 @@ export class Breakage {
     B.fault(this.#board, counted, this.#dialer.now());
     records[at + B.UNDER_WAY] = 0;
     records[at + B.UNWRITTEN] = 0;
+    records[at + B.RETRIED] = 0;
     this.#tidy(at);
     const todo = this.#dialer.replace(at, false, false);
     const id = at / this.#board.stride;
