@@ -1,10 +1,12 @@
 /** How a load test begins and ends: limits, warm-up, progress, abort, options; and results that are put together. */
 import { getEventListeners } from 'node:events';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type LoadProgress, load, mergeResults, readResult, reportHtml, reportText } from 'epoll-pool/load';
-import { expect, test, vi } from 'vitest';
+import { expect, inject, test, vi } from 'vitest';
 import { checkLimits } from '../dist/main/load/limits.js';
 import { planLoad } from '../dist/main/load/options.js';
-import { httpServer, OK } from './support/load-server.ts';
+import { httpServer, NOBODY, OK } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
 
@@ -53,6 +55,35 @@ test('an AbortSignal ends it at once, with what was measured so far', async () =
   expect(result).toMatchObject({ interrupted: true, errorCount: 0 });
   expect(result.responses).toBeGreaterThan(50);
   expect(result.duration).toBeLessThan(20_000);
+});
+
+test('aborted while a thread has an answer at hand: all figures are of the same moment', async () => {
+  const script = join(inject('scratch'), 'slow-check.mjs');
+  writeFileSync(
+    script,
+    `const word = new Int32Array(new SharedArrayBuffer(4));
+     export const check = () => { Atomics.wait(word, 0, 0, 300); return true; };`,
+  );
+  const controller = new AbortController();
+  const server = await httpServer(({ index, reply }) => {
+    reply(OK);
+    if (index === 0) setTimeout(() => controller.abort(), 100);
+  });
+  const result = await load({ url: server.url, script, threads: 1, connections: 2, signal: controller.signal });
+  expect(result).toMatchObject({ interrupted: true, errorCount: 0 });
+  expect(result.responses).toBeGreaterThan(0);
+  const { histogram, series, statuses, threads } = result;
+  expect(histogram).toMatchObject({ count: result.responses });
+  expect(statuses).toEqual({ 200: result.responses });
+  expect(series.responses.reduce((sum, n) => sum + n, 0)).toBe(result.responses);
+  expect(series.bytes.reduce((sum, n) => sum + n, 0)).toBe(result.bytesReceived);
+  expect(threads.map(({ responses }) => responses)).toEqual([result.responses]);
+});
+
+test('where no connection could be opened the series has the errors, too', async () => {
+  const { errors, series } = await load({ url: NOBODY, connections: 5, duration: '30s' });
+  expect(series.errors.reduce((sum, n) => sum + n, 0)).toBe(errors.connect);
+  expect(errors.connect).toBe(5);
 });
 
 test('aborted while a server does not answer, or before it begins', async () => {

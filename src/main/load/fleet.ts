@@ -190,10 +190,11 @@ export class Fleet {
 
   /** Opens it, after a pause if it has failed before, until it succeeds or there is no need any more. */
   #retry(connection: Connection, failed: boolean): void {
+    if (this.#ended) return;
     const again = async (): Promise<void> => {
       if (this.#isNeeded(connection)) {
         if (!(await this.#attempt(connection))) this.#retry(connection, true);
-      } else if (!this.#ended) {
+      } else {
         Atomics.store(this.#board.gates, connection.id, B.ANY_THREAD);
       }
     };
@@ -369,6 +370,8 @@ export class Fleet {
 
   #closeAlone(connection: Connection): void {
     connection.returns++;
+    // After the end close() does it.
+    if (this.#ended) return;
     const records = this.#records;
     const { at } = connection;
     const fd = records[at + B.FD] ?? -1;
@@ -382,8 +385,7 @@ export class Fleet {
     ResponseFramer.reset(records, at + B.FRAMING);
     connection.closing = false;
     this.#letGo(connection);
-    // After the end, close() has done it.
-    if (!this.#ended && fd >= 0) close(fd);
+    if (fd >= 0) close(fd);
   }
 
   #freeSession(at: number): void {

@@ -98,13 +98,21 @@ export class Session {
       if (this.#fleet.open > 0 && !this.#isStopped()) await this.#drive();
       else this.#nothing();
       if (this.#failure !== undefined) throw this.#failure;
-      return this.#result();
+      const after = this.#usage();
+      // Only what no thread goes on counting adds up.
+      await this.#close();
+      this.#tally.sample(this.#ended - this.#started);
+      return this.#result(after);
     } finally {
-      this.#fleet.end();
-      await this.#service.close({ timeout: CLOSE_MS });
+      await this.#close();
       this.#fleet.close();
       if (this.#timer >= 0) close(this.#timer);
     }
+  }
+
+  async #close(): Promise<void> {
+    this.#fleet.end();
+    await this.#service.close({ timeout: CLOSE_MS });
   }
 
   /** Until each connection has been tried, or none has been opened for as long as an answer may take. */
@@ -211,7 +219,6 @@ export class Session {
     const end = times[B.END] ?? 0;
     const last = Math.max(this.#tally.last, B.isSpent(this.#board) ? this.#tally.lastError : 0);
     this.#ended = B.isSpent(this.#board) ? last : Math.max(end, last);
-    this.#tally.sample(this.#ended - this.#started);
   }
 
   /** The errors that have ended the test: the threads have counted them all, and may still have to tell some. */
@@ -226,7 +233,6 @@ export class Session {
     this.#board.times[B.END] = Math.min(now, this.#board.times[B.END] ?? now);
     this.#board.times[B.DEADLINE] = now;
     this.#ended = Math.max(now, this.#started);
-    this.#tally.sample(now - this.#started);
   }
 
   /** No connection could be opened for three timeouts, though it was tried. */
@@ -286,13 +292,12 @@ export class Session {
     });
   }
 
-  #result(): LoadResult {
+  /** @param after the usage, when the test had ended */
+  #result(after: Usage): LoadResult {
     const plan = this.#plan;
     const tally = this.#tally;
     const { times } = this.#board;
-    const cpu = process.cpuUsage(this.#before.cpu);
     const duration = Math.max(0, this.#ended - this.#started);
-    const after = this.#usage();
     const threads = this.#shares(after);
     const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
     const result = completeResult({
@@ -337,8 +342,8 @@ export class Session {
           started: Date.now() - (clock() - this.#started),
           duration,
           processors: availableParallelism(),
-          cpuUser: cpu.user / 1000,
-          cpuSystem: cpu.system / 1000,
+          cpuUser: (after.cpu.user - this.#before.cpu.user) / 1000,
+          cpuSystem: (after.cpu.system - this.#before.cpu.system) / 1000,
           cpuMain: since(this.#before.threads, after.threads, process.pid),
         },
       ],
