@@ -46,6 +46,16 @@ test('a response whose length is never known, and one that is known', { tags: ['
   });
 });
 
+test.each([1, 3])('what request() gives in the warm-up is not counted, %d at a time', async pipelining => {
+  const protocol = moduleFile(
+    'export const response = () => 6; export const request = () => new Uint8Array(6).fill(65);',
+  );
+  const { authority } = await rawServer(socket => socket.on('data', chunk => socket.write(chunk)));
+  const options = { protocol, connections: 2, pipelining, warmup: 200, requests: 12 };
+  const result = await load({ url: `tcp://${authority}`, ...options });
+  expect(result).toMatchObject({ requests: 12, responses: 12, bytesSent: 72 });
+});
+
 test('request() throws, or returns what cannot be sent: load() rejects', { tags: ['slow'] }, async () => {
   const thrown = moduleFile(
     'export const response = () => 6; export function request() { throw new Error("out of ideas") }',

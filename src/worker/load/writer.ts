@@ -89,7 +89,7 @@ export class ModuleWriter implements Writer {
     while ((records[at + B.UNWRITTEN] ?? 0) > 0) {
       // WRITTEN: how many bytes of the kept ones are still to go.
       const left = records[at + B.WRITTEN] ?? 0;
-      const bytes = left > 0 ? this.#kept(at).subarray(KEPT_BYTES - left) : this.#next();
+      const bytes = left > 0 ? this.#kept(at).subarray(KEPT_BYTES - left) : this.#next(at);
       const n = this.#wire.write(at, bytes, bytes.length);
       if (n === -EINTR && left > 0) continue;
       if (n < 0 && n !== -EAGAIN && n !== -EINTR) return n;
@@ -102,12 +102,17 @@ export class ModuleWriter implements Writer {
     return 0;
   }
 
-  #next(): Uint8Array {
+  #next(at: number): Uint8Array {
     const bytes: unknown = this.#protocol.request === undefined ? this.#board.request : this.#protocol.request();
     if (!(bytes instanceof Uint8Array) || bytes.length === 0 || bytes.length > KEPT_BYTES) {
       throw new TypeError(`request() of the protocol's module must return 1 to ${KEPT_BYTES} bytes`);
     }
-    this.#counts[B.BYTES_SENT] = (this.#counts[B.BYTES_SENT] ?? 0) + bytes.length;
+    const { records, times, pipelining } = this.#board;
+    const before = (records[at + B.UNDER_WAY] ?? 0) - (records[at + B.UNWRITTEN] ?? 0);
+    const place = ((records[at + B.OLDEST] ?? 0) + before) % pipelining;
+    if ((records[at + B.RING + B.ENTRY * place + B.FROM] ?? 0) >= (times[B.COUNT_FROM] ?? 0)) {
+      this.#counts[B.BYTES_SENT] = (this.#counts[B.BYTES_SENT] ?? 0) + bytes.length;
+    }
     return bytes;
   }
 
