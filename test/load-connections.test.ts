@@ -166,6 +166,17 @@ test('open loop: an answer that nobody asked for, and that never ends, is one er
   expect(result.errorDetails).toEqual({ 'protocol unexpected bytes after the response': 1 });
 });
 
+test('open loop: nor does it help if more of it comes all the time', async () => {
+  const server = await httpServer(({ socket, reply, index }) => {
+    reply(index === 0 ? `${OK}HTTP/1.1 200 OK\r\n\r\n` : OK);
+    if (index > 0) return;
+    const timer = setInterval(() => socket.write('x'), 50);
+    socket.on('close', () => clearInterval(timer));
+  });
+  const result = await load({ url: server.url, connections: 1, rate: 5, requests: 4, timeout: 400, duration: '5s' });
+  expect(result).toMatchObject({ requests: 4, responses: 4, errors: { ...NONE, protocol: 1 } });
+});
+
 test('pauses are made only while nothing was ever answered, and said', async () => {
   const never = await httpServer(({ socket }) => socket.resetAndDestroy());
   const options = { connections: 4, duration: '1s' };

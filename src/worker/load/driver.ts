@@ -185,11 +185,13 @@ export class Driver {
     const framer = this.#framer;
     const chunk = this.#chunk;
     const state = at + B.FRAMING;
+    let isBegun = this.#open !== undefined && framer.isPartial(records, state);
     for (let i = 0; ; i = framer.offset) {
       if (this.#http) framer.head = (this.#ledger.traits(at) & B.HEAD) !== 0;
       const outcome = framer.next(records, state, chunk, i, n);
       if (outcome === COMPLETE) {
         if (!this.#complete(at)) return false;
+        isBegun = false;
         continue;
       }
       const isIdle = records[at + B.UNDER_WAY] === 0;
@@ -197,7 +199,7 @@ export class Driver {
       if (!isIdle || !framer.isPartial(records, state)) return true;
       // The beginning of an answer that nobody asked for: its end may say that it is a farewell. A closed loop cannot wait.
       if (this.#open === undefined || !this.#http) return this.#breakage.garbage(at, UNEXPECTED_BYTES);
-      records[at + B.SINCE] = this.#now;
+      if (!isBegun) records[at + B.SINCE] = this.#now;
       return true;
     }
   }
