@@ -116,9 +116,10 @@ export class Fleet {
 
   async #attempt(connection: Connection): Promise<boolean> {
     const records = this.#records;
-    const { at } = connection;
+    const { id, at } = connection;
     try {
       const fd = await this.#connector.open();
+      await this.#seize(id);
       if (this.#ended) {
         close(fd);
         return true;
@@ -128,8 +129,11 @@ export class Fleet {
       records[at + B.SERVED] = 0;
       records[at + B.EARLY] = this.#started ? 0 : 1;
       records[at + B.SINCE] = clock();
+      // First: the thread that finds it open may find it broken, too.
+      Atomics.store(this.#board.gates, id, B.ANY_THREAD);
       if (this.#board.tls === undefined) {
         records[at + B.STATE] = B.OPEN;
+        this.#letGo(connection);
         this.open++;
         this.lastOpened = clock();
         this.failedSince = 0;
@@ -137,6 +141,7 @@ export class Fleet {
       } else {
         // The threads agree on TLS, before the test begins; what goes wrong they tell.
         records[at + B.STATE] = B.CONNECTING;
+        this.#letGo(connection);
         await this.#register(connection);
         await this.#agreed(connection);
       }
@@ -144,7 +149,10 @@ export class Fleet {
     } catch (error) {
       if (this.#ended) return true;
       this.failedSince++;
+      await this.#seize(id);
+      if (this.#ended) return true;
       const lost = this.#abandon(connection);
+      this.#letGo(connection);
       if (lost > 0) this.#fail('connect', `connect ${codeOf(error)}`, lost, this.#counted);
       else this.#refused('connect', `connect ${codeOf(error)}`);
       return false;
@@ -241,7 +249,6 @@ export class Fleet {
   async #register({ id, at }: Connection): Promise<void> {
     const fd = this.#records[at + B.FD] ?? -1;
     try {
-      Atomics.store(this.#board.gates, id, B.ANY_THREAD);
       await this.#service.register(fd, { events: EVENTS, data: id + B.FIRST_DATA });
     } catch (error) {
       this.#service.emit('error', error);
@@ -272,8 +279,11 @@ export class Fleet {
       if (state === B.OPEN || state === B.LEAVING) open++;
       if (connection.closing || !this.#isOverdue(connection, now)) continue;
       if (state === B.CLOSED) {
-        // It is being opened, or about to be.
-        if (Atomics.load(this.#board.gates, id) === B.MAIN_THREAD) this.#giveUp(connection);
+        // It is being opened, or about to be. A thread may be giving it more to send: then it is looked at again.
+        if (Atomics.load(this.#board.gates, id) === B.MAIN_THREAD && this.#isAlone(id)) {
+          this.#giveUp(connection);
+          this.#letGo(connection);
+        }
       } else if (Atomics.compareExchange(this.#board.gates, id, B.ANY_THREAD, B.MAIN_THREAD) === B.ANY_THREAD) {
         void this.#expire(connection);
       }
@@ -320,9 +330,9 @@ export class Fleet {
       // Its answer came at the last moment.
       records[at + B.DOOMED] = 0;
       connection.closing = false;
-      this.#letGo(connection);
       if (this.#ended) return;
-      Atomics.store(this.#board.gates, id, B.MAIN_THREAD);
+      Atomics.store(this.#board.gates, id, B.ANY_THREAD);
+      this.#letGo(connection);
       void this.#register(connection);
       return;
     }
@@ -358,9 +368,18 @@ export class Fleet {
     } catch (error) {
       if (!(error instanceof EpollError)) throw error;
     }
-    if (this.#board.schedule === undefined) return;
+    await this.#seize(id);
+  }
+
+  /** In an open loop a thread may be at a connection that is closed, too: what has become due goes to it. */
+  async #seize(id: number): Promise<void> {
     const until = clock() + PATIENCE;
-    while (!seize(this.#board.owners, id) && clock() < until) await new Promise(setImmediate);
+    while (!this.#isAlone(id) && clock() < until) await new Promise(setImmediate);
+  }
+
+  /** True: no thread is at it, and letGo() must follow. */
+  #isAlone(id: number): boolean {
+    return this.#board.schedule === undefined || seize(this.#board.owners, id);
   }
 
   #letGo({ id, at }: Connection): void {
