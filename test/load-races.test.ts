@@ -10,12 +10,15 @@ import { parseTarget } from '../dist/shared/load/target.js';
 // The built package has it only within the bundle of the test's threads.
 import { encodePath } from '../src/shared/kernel/sockaddr.js';
 import * as B from '../src/shared/load/board.js';
-import { enter, leave, POPPED } from '../src/shared/load/owner.js';
+import { EVENT, enter, leave, POPPED } from '../src/shared/load/owner.js';
 import { Dialer, type Office } from '../src/worker/load/dialer.js';
+import { Ledger } from '../src/worker/load/ledger.js';
+import { OpenLoop } from '../src/worker/load/open-loop.js';
 import { PlainWire } from '../src/worker/load/wire.js';
 import { boardOf } from './support/load-board.ts';
 import { NOBODY, rawServer } from './support/load-server.ts';
 
+const EPOLLIN = 1;
 const NO_OFFICE: Office = { post: () => {}, close: () => {}, register: () => {} };
 
 test('a connection that ends before the thread that opened it is done is opened again', () => {
@@ -92,4 +95,25 @@ test('a connection is open once no thread is at it that found it closed, and the
   expect(records[B.STATE]).toBe(B.OPEN);
   expect(gates[0]).toBe(B.ANY_THREAD);
   expect(owners[0]).toBe(0);
+});
+
+test.each<[string, Array<typeof EVENT | typeof POPPED>, string[]]>([
+  ['an event', [EVENT], ['event']],
+  ['being taken off the queue', [POPPED], ['no event']],
+  ['both', [EVENT, POPPED], ['event', 'no event']],
+])('whoever is at a connection does what %s asks for that came meanwhile', (_what, reasons, after) => {
+  const board = boardOf({ rate: 1000 });
+  if (board.schedule === undefined) throw new Error('an open loop has a schedule');
+  board.records[B.QUEUED] = 1;
+  const turns: string[] = [];
+  const turn = (_id: number, events: number) => {
+    turns.push(events === 0 ? 'no event' : 'event');
+    if (turns.length === 1) for (const reason of reasons) expect(enter(board.owners, 0, reason)).toBe(false);
+  };
+  const { counts, histogram } = B.countsOf(board, 0);
+  const ledger = new Ledger(board, counts, histogram, { size: 0, prepare: () => 0, flush: () => 0 });
+  new OpenLoop(board, board.schedule, ledger, { turn }).visit(0, EPOLLIN);
+  expect(turns).toEqual(['event', ...after]);
+  expect(board.records[B.QUEUED]).toBe(reasons.includes(POPPED) ? 0 : 1);
+  expect(board.owners[0]).toBe(0);
 });

@@ -85,7 +85,9 @@ export class OpenLoop {
       const missed = leave(this.#owners, id);
       if (missed === 0) return;
       if ((missed & POPPED) !== 0) this.#records[id * this.#board.stride + B.QUEUED] = 0;
-      mask = (missed & EVENT) !== 0 ? ANY : 0;
+      // Both: a connection that is closed asks nothing of events, but it was taken off the queue to be opened.
+      if (missed === (EVENT | POPPED)) this.#turner.turn(id, ANY);
+      mask = missed === EVENT ? ANY : 0;
     }
   }
 
