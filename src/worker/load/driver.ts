@@ -25,7 +25,7 @@ import type { Writer } from './writer.js';
 const HANGUP = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
 const READING = EPOLLIN | HANGUP;
 const REQUEST_TIMEOUT = 408;
-/** After so many full buffers in a row from one connection, others have their turn (not in an open loop, which is never flat out). */
+/** After so many full buffers in a row from one connection, others have their turn. */
 const MOST_READS = 32;
 
 export interface DriverParts {
@@ -103,7 +103,8 @@ export class Driver {
       const isOpening = state === B.CONNECTING || state === B.SHAKING;
       if (!isOpening || events === 0 || !this.#dialer.isOpen(id, at)) return;
     }
-    if ((events & READING) !== 0 || records[at + B.UNREAD] === 1) {
+    // What was left unread is for the run that was asked for then.
+    if ((events & READING) !== 0 || (records[at + B.UNREAD] === 1 && this.#isOwn(at))) {
       if (!this.#receive(at, events)) return;
     } else {
       this.#now = clock();
@@ -170,13 +171,18 @@ export class Driver {
       if (!this.#parse(at, n)) return false;
       // A short read was all there is, unless the end came with it: what comes later is another edge.
       if (n < chunk.length && (events & HANGUP) === 0 && this.#wire.isShortReadAll) return true;
-      if (++reads < MOST_READS || this.#open !== undefined) continue;
+      if (++reads < MOST_READS || !this.#isOwn(at)) continue;
       // With TLS it may lie in the session, of which no event tells.
       records[at + B.UNREAD] = 1;
       this.#again();
       return true;
     }
     return false;
+  }
+
+  /** Whether this connection's handler runs, and not the timer's or another one's: only that can be had to run again. */
+  #isOwn(at: number): boolean {
+    return this.#dialer.own * this.#stride === at;
   }
 
   /** The first `n` bytes of the chunk. False: the connection is done with. */
