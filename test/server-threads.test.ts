@@ -21,7 +21,7 @@ test.each(['exit', 'exit later', 'memory'])('%s', async how => {
   const served = await serve({
     handler: module(DEADLY),
     stateBytes: 8,
-    resourceLimits: { maxOldGenerationSizeMb: 48 },
+    resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 4 },
   });
   const others = await Promise.all(Array.from({ length: 10 }, () => client(served.port)));
   const peer = await client(served.port);

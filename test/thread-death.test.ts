@@ -104,7 +104,7 @@ test.each(['goes on', 'is closed'])(
 
 test('out of memory', async () => {
   const handler = deadly('for (;;) hog.push(new Array(10_000).fill(ready.data));');
-  const resourceLimits = { maxOldGenerationSizeMb: 32 };
+  const resourceLimits = { maxOldGenerationSizeMb: 32, maxYoungGenerationSizeMb: 4 };
   const { service, messages, failures } = await start({ handler, resourceLimits });
   const fd = eventfd(1);
   await service.register(fd, { events: EPOLLIN, data: 1 });

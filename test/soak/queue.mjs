@@ -106,7 +106,7 @@ class Round {
       batch,
       concurrency,
       capacity: M.FDS * 2,
-      ...(faults.memory && { resourceLimits: { maxOldGenerationSizeMb: 48 } }),
+      ...(faults.memory && { resourceLimits: { maxOldGenerationSizeMb: 48, maxYoungGenerationSizeMb: 4 } }),
       ...(hasHandler && {
         handler: new URL('queue-handler.mjs', import.meta.url),
         handlerData: { shared: this.#shared, seed, faults },
