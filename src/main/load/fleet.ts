@@ -238,6 +238,7 @@ export class Fleet {
 
   async #nudge({ id, at }: Connection): Promise<void> {
     const fd = this.#records[at + B.FD] ?? -1;
+    if (fd < 0) return;
     try {
       await this.#service.modify(fd, { events: EVENTS, data: id + B.FIRST_DATA });
     } catch (error) {
