@@ -132,14 +132,25 @@ describe('the Request', () => {
     expect(await seen('GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na', request => request.body)).toBeNull();
   });
 
+  test.each(['PATCH', 'foo', 'QUERY', 'GETS'])('%s is given as it came', async method => {
+    expect(await seen(`${method} / HTTP/1.1\r\nHost: x\r\n\r\n`, request => request.method)).toBe(method);
+  });
+
   test.each([
     ['a Host that is no host', 'GET / HTTP/1.1\r\nHost: x:y:z', 400],
     ['a target that is no URL', 'GET http://[x/ HTTP/1.1\r\nHost: x', 400],
     ['TRACE, which fetch does not know', 'TRACE / HTTP/1.1\r\nHost: x', 501],
+    ['connect, which is not CONNECT, and fetch does not know', 'connect / HTTP/1.1\r\nHost: x', 501],
+    ['get, of which fetch would make GET', 'get / HTTP/1.1\r\nHost: x', 501],
+    ['a body of get, which fetch would refuse', 'get / HTTP/1.1\r\nHost: x\r\nContent-Length: 1', 501],
+    ['Post, of which fetch would make POST', 'Post / HTTP/1.1\r\nHost: x', 501],
   ])('there is none for %s', async (_, line, status) => {
-    const { output, error } = await answer(() => {
-      throw new Error('called');
-    }, `${line}\r\n\r\n`);
+    const { output, error } = await answer(
+      () => {
+        throw new Error('called');
+      },
+      `${line}\r\n\r\n${line.includes('Length') ? 'a' : ''}`,
+    );
     expect({ status: Number(output.slice(9, 12)), error }).toEqual({ status, error: undefined });
   });
 });

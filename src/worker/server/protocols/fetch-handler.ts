@@ -47,7 +47,7 @@ function makeRequest(message: ServerRequest, connection: Connection, leaving: Le
     message.respond(BAD_REQUEST);
     return undefined;
   }
-  if (/^trac[ek]$/i.test(method)) {
+  if (!isFetchMethod(method)) {
     message.respond(NOT_IMPLEMENTED);
     return undefined;
   }
@@ -56,6 +56,15 @@ function makeRequest(message: ServerRequest, connection: Connection, leaving: Le
   if (method !== 'GET' && method !== 'HEAD' && message.body.length > 0) init.body = new Uint8Array(message.body);
   requests ??= requestClass();
   return new requests(url, init, leaving);
+}
+
+/**
+ * Whether a Request can have this method as it came: some are forbidden in any case of letters, and of some others Request makes
+ * capitals, which would be another method (RFC 9110, 9.1).
+ */
+function isFetchMethod(method: string): boolean {
+  if (/^(connect|trace|track)$/i.test(method)) return false;
+  return !/^(delete|get|head|options|post|put)$/i.test(method) || method === method.toUpperCase();
 }
 
 /** The client's going away, for whom it concerns. */
