@@ -265,6 +265,36 @@ describe('a streamed body', () => {
     expect(server.outcome).toBe('handler');
   });
 
+  test('that says nothing yet has its head sent all the same', async () => {
+    const hand = new Hand();
+    const server = serve(() => new Response(hand.body, { headers: { 'content-type': 'text/event-stream' } }));
+    const fed = server.feed('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    const head =
+      'HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\nconnection: keep-alive\r\n\r\n';
+    await until(() => told(server) === head);
+    hand.give('late');
+    hand.end();
+    await within(fed);
+    expect(told(server)).toBe(`${head}4\r\nlate\r\n0\r\n\r\n`);
+    expect(server.outcome).toBe('open');
+  });
+
+  test('that fails before its first piece is a 500', async () => {
+    const failure = new Error('none');
+    const fails = [
+      (controller: ReadableStreamDefaultController) => controller.error(failure),
+      async () => {
+        await setImmediate();
+        throw failure;
+      },
+    ];
+    for (const start of fails) {
+      const { output, error, outcome } = await answer(() => new Response(new ReadableStream({ start })));
+      expect(output).toMatch(/^HTTP\/1.1 500 /);
+      expect({ error, outcome }).toEqual({ error: failure, outcome: 'handler' });
+    }
+  });
+
   test('ends with the connection in HTTP/1.0', async () => {
     const hand = new Hand();
     const server = serve(() => new Response(hand.body));

@@ -9,8 +9,10 @@ const MOST_PENDING = 65_536;
 /** Between two looks whether a client has taken what was kept, in milliseconds: the first, doubling to the last. */
 const FIRST_LOOK = 1;
 const LAST_LOOK = 16;
-/** Turns of the microtask queue after which a body that was given as a string, bytes or JSON has said that it ends; two are needed. */
+/** Turns of the microtask queue after which a body that was given as a string, bytes or JSON has said what it has; two are needed. */
 const TURNS = 8;
+/** How long a head waits for its body's first piece, which may be all of it, or fail: then the head goes without, as an event stream's must. */
+const MOST_HEAD_MS = 10;
 
 type Read = Awaited<ReturnType<ReadableStreamDefaultReader<unknown>['read']>>;
 
@@ -32,19 +34,25 @@ export async function answerWith(message: ServerRequest, answer: unknown, cancel
   }
   const reader: ReadableStreamDefaultReader<unknown> = body.getReader();
   cancelling.cancels(reader);
-  const first = await reader.read();
-  if (first.done) {
+  const reading = reader.read();
+  const first = (await atOnce(reading)) ?? (await soon(reading));
+  if (first?.done) {
     message.respond(status, headers);
     return;
   }
   try {
+    if (first === undefined) {
+      message.begin(status, headers, length);
+      await stream(message, reader, [reading], length);
+      return;
+    }
     const piece = bytesOf(first.value);
     const next = reader.read();
-    if (await isEnd(next)) {
+    if ((await atOnce(next))?.done) {
       message.respond(status, headers, piece);
     } else {
       message.begin(status, headers, length);
-      await stream(message, reader, first, next, length);
+      await stream(message, reader, [reading, next], length);
     }
   } catch (error) {
     cancel(reader);
@@ -92,41 +100,54 @@ function headersOf(
   return { headers, length };
 }
 
-/** Whether this is the end and known at once: the body of a string, bytes or JSON has come whole then. */
-async function isEnd(next: Promise<Read>): Promise<boolean> {
-  let end = false;
-  next.then(
-    ({ done }) => {
-      end = done;
-    },
-    () => {}, // who reads on will meet it
-  );
-  for (let turn = 0; turn < TURNS && !end; turn++) await undefined;
-  return end;
+/** What is read if it is there at once, as the body of a string, bytes or JSON is. What it fails with is thrown. */
+async function atOnce(reading: Promise<Read>): Promise<Read | undefined> {
+  let isSettled = false;
+  const settled = (): void => {
+    isSettled = true;
+  };
+  reading.then(settled, settled);
+  for (let turn = 0; turn < TURNS && !isSettled; turn++) await undefined;
+  return isSettled ? reading : undefined;
 }
 
+/** What is read if it comes before a head must go. What it fails with is thrown. */
+async function soon(reading: Promise<Read>): Promise<Read | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>(resolve => {
+    timer = setTimeout(() => resolve(undefined), MOST_HEAD_MS);
+  });
+  try {
+    return await Promise.race([reading, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** @param ahead what is being read already */
 async function stream(
   message: ServerRequest,
   reader: ReadableStreamDefaultReader<unknown>,
-  first: Read,
-  second: Promise<Read>,
+  ahead: Array<Promise<Read>>,
   length: number | undefined,
 ): Promise<void> {
   const { connection } = message;
   let sent = 0;
-  for (let read = first, next: Promise<Read> | undefined = second; !read.done; next = undefined) {
+  while (connection.open) {
+    const read = await (ahead.shift() ?? reader.read());
+    if (read.done) break;
     const piece = bytesOf(read.value);
     sent += piece.byteLength;
-    if (length !== undefined && sent > length)
+    if (length !== undefined && sent > length) {
       throw outOfRange('the body', `its content-length of ${length} bytes long`, sent);
+    }
     message.write(piece);
-    await taken(connection);
-    if (!connection.open) break;
-    read = await (next ?? reader.read());
+    if (connection.pending > MOST_PENDING) await taken(connection);
   }
   if (!connection.open) cancel(reader);
-  else if (length !== undefined && sent < length)
+  else if (length !== undefined && sent < length) {
     throw outOfRange('the body', `its content-length of ${length} bytes long`, sent);
+  }
   message.finish();
 }
 
