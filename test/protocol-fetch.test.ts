@@ -358,6 +358,47 @@ describe('a streamed body', () => {
     expect(server.outcome).toBe('open');
   });
 
+  test.each<[string, (bytes: Buffer) => ConstructorParameters<typeof Response>[0], string]>([
+    ['bytes that are there at once', bytes => bytes, 'content-length: 200000'],
+    [
+      'a piece of a stream',
+      bytes => new ReadableStream({ start: c => c.enqueue(bytes), pull: c => c.close() }, { highWaterMark: 0 }),
+      'content-length: 200000',
+    ],
+    [
+      'a piece of a stream with more to come',
+      bytes => {
+        const pieces = [bytes, Buffer.from('more')];
+        return new ReadableStream({
+          async pull(c) {
+            await setImmediate();
+            const piece = pieces.shift();
+            if (piece) c.enqueue(piece);
+            else c.close();
+          },
+        });
+      },
+      'transfer-encoding: chunked',
+    ],
+  ])('in parts that may be kept, however long it is: %s', async (_, make, framing) => {
+    const bytes = Buffer.alloc(200_000, 'abcdefghijk');
+    const server = serve(() => new Response(make(bytes)));
+    const { connection } = server;
+    connection.pending = 70_000;
+    const fed = server.feed('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    const given = () => connection.sent.reduce((sum, { length }) => sum + length, 0);
+    await until(() => given() > 60_000);
+    await sleep(50);
+    expect(given()).toBeLessThan(70_000);
+    connection.pending = 0;
+    await within(fed);
+    expect(server.outcome).toBe('open');
+    const [head = '', ...rest] = connection.output.split('\r\n\r\n');
+    expect(head).toContain(framing);
+    const body = rest.join('\r\n\r\n').replaceAll(/(^|\r\n)[\da-f]+(\r\n|$)/g, '');
+    expect(body.startsWith(bytes.toString())).toBe(true);
+  });
+
   test('that fails breaks the answer off, and is an error', async () => {
     const hand = new Hand();
     const server = serve(() => new Response(hand.body));

@@ -171,6 +171,24 @@ test('fetchHandler(): streams, and learns that its client has gone', async () =>
   expect(served.messages.map(({ value }) => value)).toEqual(['waits', 'aborted']);
 });
 
+test('fetchHandler(): a body longer than maxOutput, to a client that reads late', async () => {
+  const source = `
+    import { fetchHandler, http } from 'epoll-pool/worker';
+    export const protocol = http();
+    export default fetchHandler(() => new Response(Buffer.alloc(32_000_000, 97)));`;
+  const served = await serve({ handler: file(source), maxOutput: 1 << 20 });
+  const peer = await client(served.port);
+  peer.socket.pause();
+  peer.write(get('/', 'connection: close\r\n'));
+  await until(() => served.server.stats().bytesKept > 65_536, 'a client that takes no more');
+  peer.socket.resume();
+  const text = await peer.all();
+  expect(text).toContain('content-length: 32000000\r\n');
+  expect(text.length - text.indexOf('\r\n\r\n') - 4).toBe(32_000_000);
+  await settled(served, 1);
+  expect(served.closes.map(({ reason }) => reason)).toEqual(['end']);
+});
+
 test('fetchHandler(): a client that ends its side has gone, for the signal; it is answered all the same', async () => {
   const source = `
     import { fetchHandler, http } from 'epoll-pool/worker';

@@ -4,8 +4,10 @@ import { invalidType, outOfRange } from '../../../shared/errors.js';
 import type { Connection } from '../connection.js';
 import type { ServerRequest } from './http-request.js';
 
-/** A streamed body waits while more than this is kept for its client. */
+/** A body waits while more than this is kept for its client. */
 const MOST_PENDING = 65_536;
+/** The most that is sent at a time: what is kept for a client stays below `maxOutput`, however long the body is. */
+const MOST_PART = 65_536;
 /** Between two looks whether a client has taken what was kept, in milliseconds: the first, doubling to the last. */
 const FIRST_LOOK = 1;
 const LAST_LOOK = 16;
@@ -48,11 +50,13 @@ export async function answerWith(message: ServerRequest, answer: unknown, cancel
     }
     const piece = bytesOf(first.value);
     const next = reader.read();
-    if ((await atOnce(next))?.done) {
+    const isWhole = (await atOnce(next))?.done === true;
+    if (isWhole && piece.byteLength <= MOST_PART) {
       message.respond(status, headers, piece);
     } else {
-      message.begin(status, headers, length);
-      await stream(message, reader, [reading, next], length);
+      const said = isWhole ? piece.byteLength : length;
+      message.begin(status, headers, said);
+      await stream(message, reader, [reading, next], said);
     }
   } catch (error) {
     cancel(reader);
@@ -141,8 +145,11 @@ async function stream(
     if (length !== undefined && sent > length) {
       throw outOfRange('the body', `its content-length of ${length} bytes long`, sent);
     }
-    message.write(piece);
-    if (connection.pending > MOST_PENDING) await taken(connection);
+    // A client is never given more at a time than what may be kept for it, however long a piece is.
+    for (let at = 0; at < piece.byteLength && connection.open; at += MOST_PART) {
+      message.write(piece.subarray(at, at + MOST_PART));
+      if (connection.pending > MOST_PENDING) await taken(connection);
+    }
   }
   if (!connection.open) cancel(reader);
   else if (length !== undefined && sent < length) {
