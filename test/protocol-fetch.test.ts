@@ -3,7 +3,7 @@ import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { fetchHandler, http } from 'epoll-pool/worker';
 import { Hono } from 'hono';
 import { streamText } from 'hono/streaming';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { type FakeOptions, FakeServer } from './support/protocol.ts';
 import { thrown, within } from './support/within.ts';
 
@@ -447,6 +447,65 @@ describe('a client that goes away', () => {
     server.leave();
     await within(fed);
     expect(hand.cancelled).toBe(true);
+  });
+
+  test('by its own end alone, ends a body of which nothing comes for 10 s: nobody may be there', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const hand = new Hand();
+    const server = serve(() => new Response(hand.body));
+    const { connection } = server;
+    const fed = server.feed('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    const comes = async (text: string) => {
+      hand.give(text);
+      for (let turns = 0; !told(server).includes(`\r\n${text}\r\n`); turns++) {
+        if (turns > 1000) throw new Error('not sent');
+        await setImmediate();
+      }
+    };
+    await comes('before');
+    server.leave(false);
+    await vi.advanceTimersByTimeAsync(9000);
+    await comes('in time');
+    await vi.advanceTimersByTimeAsync(9000);
+    // While some of it is kept, the kernel finds out whether somebody takes it.
+    connection.pending = 10;
+    await vi.advanceTimersByTimeAsync(30_000);
+    connection.pending = 0;
+    expect({ cancelled: hand.cancelled, ending: connection.ending }).toEqual({ cancelled: false, ending: undefined });
+    await comes('still');
+    await vi.advanceTimersByTimeAsync(9990);
+    expect(hand.cancelled).toBe(false);
+    await vi.advanceTimersByTimeAsync(20);
+    await within(fed);
+    expect({ cancelled: hand.cancelled, ending: connection.ending, error: server.error }).toEqual({
+      cancelled: true,
+      ending: 'destroy',
+      error: undefined,
+    });
+    expect(told(server)).not.toContain('0\r\n\r\n');
+    expect(vi.getTimerCount()).toBe(0);
+  });
+
+  test('by its own end alone, does not stop a body that comes to its end', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    onTestFinished(() => {
+      vi.useRealTimers();
+    });
+    const hand = new Hand();
+    const server = serve(() => new Response(hand.body));
+    const fed = server.feed('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    server.leave(false);
+    hand.give('all');
+    await setImmediate();
+    hand.end();
+    await fed;
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect({ cancelled: hand.cancelled, outcome: server.outcome }).toEqual({ cancelled: false, outcome: 'open' });
+    expect(told(server)).toMatch(/all(\r\n0\r\n\r\n)?$/);
+    expect(vi.getTimerCount()).toBe(0);
   });
 
   test("aborts the request's signal, and what comes of that is no error", async () => {

@@ -127,10 +127,10 @@ export class FakeServer<M> {
     if (length > 0) await this.#handle(this.#input.subarray(0, length));
   }
 
-  /** The peer breaks off while the handler is at work. */
-  leave(): void {
-    this.connection.open = false;
-    if (this.#atWork !== undefined) hooksOf(this.#protocol)?.gone?.(this.#atWork, this.connection, true);
+  /** The peer breaks off while the handler is at work, or only ends its side. */
+  leave(isOver = true): void {
+    if (isOver) this.connection.open = false;
+    if (this.#atWork !== undefined) hooksOf(this.#protocol)?.gone?.(this.#atWork, this.connection, isOver);
   }
 
   /** @returns the first message's length, once it is whole */

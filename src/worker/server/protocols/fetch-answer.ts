@@ -21,6 +21,8 @@ type Read = Awaited<ReturnType<ReadableStreamDefaultReader<unknown>['read']>>;
 /** Cancels a body when its client goes away. */
 export interface Cancelling {
   cancels(reader: ReadableStreamDefaultReader<unknown>): void;
+  /** A piece of it has come. */
+  moves(): void;
 }
 
 /** @throws whatever the body's stream throws; TypeError ERR_INVALID_ARG_TYPE for what is no Response, or a piece that is no Uint8Array */
@@ -45,7 +47,7 @@ export async function answerWith(message: ServerRequest, answer: unknown, cancel
   try {
     if (first === undefined) {
       message.begin(status, headers, length);
-      await stream(message, reader, [reading], length);
+      await stream(message, reader, [reading], length, cancelling);
       return;
     }
     const piece = bytesOf(first.value);
@@ -56,7 +58,7 @@ export async function answerWith(message: ServerRequest, answer: unknown, cancel
     } else {
       const said = isWhole ? piece.byteLength : length;
       message.begin(status, headers, said);
-      await stream(message, reader, [reading, next], said);
+      await stream(message, reader, [reading, next], said, cancelling);
     }
   } catch (error) {
     cancel(reader);
@@ -134,12 +136,14 @@ async function stream(
   reader: ReadableStreamDefaultReader<unknown>,
   ahead: Array<Promise<Read>>,
   length: number | undefined,
+  cancelling: Cancelling,
 ): Promise<void> {
   const { connection } = message;
   let sent = 0;
   while (connection.open) {
     const read = await (ahead.shift() ?? reader.read());
     if (read.done) break;
+    cancelling.moves();
     const piece = bytesOf(read.value);
     sent += piece.byteLength;
     if (length !== undefined && sent > length) {

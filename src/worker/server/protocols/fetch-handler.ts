@@ -9,7 +9,8 @@ import type { MessageHandler } from './protocol.js';
  * A handler for http() of a fetch-style app: `export default fetchHandler(app.fetch)`.
  *
  * `request.url` is made of Host and target, https with TLS; `request.signal` is aborted when the client goes away before the answer.
- * A client that ends only its own side counts as gone for the signal, as with node:http, and is answered all the same.
+ * A client that ends only its own side counts as gone for the signal, as with node:http, and is answered all the same, but for a
+ * streamed body of which nothing comes for 10 s.
  * A throw is a 500 and an 'error'. A body that is there at once is sent with its length, any other as it comes: chunked, or with the
  * response's own content-length; it waits for a client that reads slowly, and is cancelled when the client goes away.
  *
@@ -19,7 +20,7 @@ export function fetchHandler(fetch: (request: Request) => Response | Promise<Res
   if (typeof fetch !== 'function') throw invalidType('fetch', 'a function', fetch);
   return async (message, connection) => {
     if (!(message instanceof ServerRequest)) throw invalidType('message', "a request of http()'s", message);
-    const leaving = new Leaving(message);
+    const leaving = new Leaving(message, connection);
     const request = makeRequest(message, connection, leaving);
     if (request === undefined) return;
     try {
@@ -29,6 +30,8 @@ export function fetchHandler(fetch: (request: Request) => Response | Promise<Res
       if (!leaving.isReason(error)) throw error;
       // It may still read, but nobody answers it.
       connection.end();
+    } finally {
+      leaving.settled();
     }
   };
 }
@@ -36,6 +39,12 @@ export function fetchHandler(fetch: (request: Request) => Response | Promise<Res
 /** What an error's client is told that no Request can be made for: its Host or target is no part of a URL, or fetch knows no such method. */
 const BAD_REQUEST = 400;
 const NOT_IMPLEMENTED = 501;
+
+/**
+ * A client that has closed its socket and one that has only ended its side are the same to a server until it sends something. So a body of
+ * which nothing comes for so long, in milliseconds, is given up when the client has ended its side: it would be kept for nobody, for ever.
+ */
+const MOST_SILENCE_MS = 10_000;
 
 function makeRequest(message: ServerRequest, connection: Connection, leaving: Leaving): Request | undefined {
   const { method, target, rawHeaders } = message;
@@ -69,17 +78,20 @@ function isFetchMethod(method: string): boolean {
 
 /** The client's going away, for whom it concerns. */
 class Leaving implements Cancelling {
+  readonly #connection: Connection;
   #controller: AbortController | undefined;
   #reader: ReadableStreamDefaultReader<unknown> | undefined;
   #leaves = false;
   #gone = false;
+  #silence: NodeJS.Timeout | undefined;
 
-  constructor(message: ServerRequest) {
+  constructor(message: ServerRequest, connection: Connection) {
+    this.#connection = connection;
     message.onGone = isOver => {
       this.#leaves = true;
       this.#gone ||= isOver;
       this.#controller?.abort();
-      if (isOver && this.#reader !== undefined) cancel(this.#reader);
+      this.#tell();
     };
   }
 
@@ -94,7 +106,34 @@ class Leaving implements Cancelling {
 
   cancels(reader: ReadableStreamDefaultReader<unknown>): void {
     this.#reader = reader;
+    this.#tell();
+  }
+
+  moves(): void {
+    this.#silence?.refresh();
+  }
+
+  settled(): void {
+    clearTimeout(this.#silence);
+  }
+
+  /** Tells the body, if there is one, what concerns it. */
+  #tell(): void {
+    const reader = this.#reader;
+    if (reader === undefined || !this.#leaves) return;
     if (this.#gone) cancel(reader);
+    else this.#silence ??= setTimeout(() => this.#isSilent(reader), MOST_SILENCE_MS);
+  }
+
+  /** Nothing has come of the body for so long. */
+  #isSilent(reader: ReadableStreamDefaultReader<unknown>): void {
+    if (this.#connection.pending > 0) {
+      // The kernel will know whether there is somebody to take it.
+      this.#silence?.refresh();
+      return;
+    }
+    cancel(reader);
+    this.#connection.destroy();
   }
 
   /** Whether an application says by this error that its client has gone. */
