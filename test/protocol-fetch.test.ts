@@ -524,6 +524,25 @@ describe('a client that goes away', () => {
     expect({ error: server.error, output: told(server) }).toEqual({ error: undefined, output: '' });
   });
 
+  test('aborts the signals of copies of the request', async () => {
+    const copies: Request[] = [];
+    const server = serve(async request => {
+      const copy = request.clone();
+      copies.push(copy, copy.clone(), new Request('http://other/', request));
+      await sleep(60_000, undefined, { signal: request.signal });
+      return new Response('late');
+    });
+    const fed = server.feed('POST /a HTTP/1.1\r\nHost: x\r\nX-A: 1\r\nContent-Length: 5\r\n\r\nhello');
+    await until(() => copies.length > 0);
+    expect(copies.map(({ signal }) => signal.aborted)).toEqual([false, false, false]);
+    server.leave();
+    await within(fed);
+    expect(copies.map(({ signal }) => signal.aborted)).toEqual([true, true, true]);
+    const [copy] = copies;
+    expect([copy?.method, copy?.url, copy?.headers.get('x-a')]).toEqual(['POST', 'http://x/a', '1']);
+    expect(await copies[1]?.text()).toBe('hello');
+  });
+
   test('a signal that is asked for late says so too', async () => {
     const late: boolean[] = [];
     let goOn = () => {};

@@ -8,7 +8,8 @@ import type { MessageHandler } from './protocol.js';
 /**
  * A handler for http() of a fetch-style app: `export default fetchHandler(app.fetch)`.
  *
- * `request.url` is made of Host and target, https with TLS; `request.signal` is aborted when the client goes away before the answer.
+ * `request.url` is made of Host and target, https with TLS; `request.signal` is aborted when the client goes away before the answer:
+ * name it where the request goes on to another server, `fetch(url, { signal: request.signal })`, for `fetch(request)` would not see it.
  * A client that ends only its own side counts as gone for the signal, as with node:http, and is answered all the same, but for a
  * streamed body of which nothing comes for 10 s.
  * A throw is a 500 and an 'error'. A body that is there at once is sent with its length, any other as it comes: chunked, or with the
@@ -161,6 +162,15 @@ function requestClass() {
     configurable: true,
     get(this: ClientRequest) {
       return this[LEAVING].signal;
+    },
+  });
+  // Request's own would follow the signal that it has inside, which is never aborted.
+  const { clone } = Request.prototype;
+  Object.defineProperty(ClientRequest.prototype, 'clone', {
+    configurable: true,
+    writable: true,
+    value(this: ClientRequest) {
+      return new Request(clone.call(this), { signal: this[LEAVING].signal });
     },
   });
   return ClientRequest;
