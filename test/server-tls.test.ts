@@ -90,6 +90,36 @@ test('what is told of a connection', async () => {
   );
 });
 
+test('what is told of a connection that another thread has at the moment', async () => {
+  const handler = module(`${LINES}
+    import { threadId } from 'node:worker_threads';
+    let kept;
+    const block = ms => { for (const end = performance.now() + ms; performance.now() < end; ); };
+    export default (line, connection) => {
+      if (line === 'keep') { kept = connection; connection.post(['kept', threadId]); }
+      if (line === 'block') { connection.post(['blocks', threadId]); block(200); }
+      if (line === 'ask') connection.post(['told', threadId, kept?.tls?.servername]);
+      if (line === 'busy') block(5);
+    };`);
+  const served = await serve({ handler, tls: TLS });
+  const [one, other] = [await client(served), await client(served)];
+  const told = (what: string): unknown[] =>
+    served.messages.map(({ value }) => value).filter(value => Array.isArray(value) && value[0] === what);
+  const threads = () => new Set(told('kept').map(value => (Array.isArray(value) ? value[1] : undefined)));
+  // Both threads have an object of it that was never asked.
+  for (let count = 1; threads().size < 2 && count < 500; count++) {
+    other.write('busy\n');
+    one.write('keep\n');
+    await until(() => told('kept').length === count, 'kept');
+  }
+  expect(threads().size).toBe(2);
+  one.write('block\n');
+  await until(() => told('blocks').length === 1, 'a thread that is busy with it');
+  other.write('ask\n');
+  await until(() => told('told').length === 1, 'what is told');
+  expect(told('told')).toEqual([['told', expect.any(Number), 'localhost']]);
+});
+
 test('much output for a peer that does not read, broadcast, promises', async () => {
   const served = await serve({ handler: ECHO, tls: TLS });
   const [slow, other] = await Promise.all([client(served), client(served)]);

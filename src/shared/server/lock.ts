@@ -5,7 +5,8 @@
  *   generation   cause  SHUT RUN  MAIL owner
  *
  * A run takes the lock for as long as it lasts, handler included; whoever sends to the connection from elsewhere (another
- * connection's handler, a later part of an async one) takes it for the time of a write. Nobody ever waits for it:
+ * connection's handler, a later part of an async one) takes it for the time of a write. Nobody ever waits for it, but who asks what
+ * TLS has agreed on (takeSoon):
  * - a sender that finds it held puts what it has into the mailbox, then tries again, and sets MAIL if it still is held: the holder
  *   looks into the mailbox before it lets go, for as often as MAIL is set;
  * - a run that finds it held leaves its readiness in EVENTS and sets RUN: the holder has the connection run once more when it has
@@ -15,6 +16,7 @@
  * SHUT is set once it takes no more output; `cause` is why somebody without the lock wants it ended at once. The low bits of the generation make an exchange fail that was prepared for an earlier
  * connection of the slot; the whole generation is compared after the word was read.
  */
+import { now } from '../clock.js';
 import { GENERATION, LOCK } from './layout.js';
 
 const OWNER = 0xff;
@@ -24,6 +26,9 @@ const SHUT = 0x400;
 const CAUSE = 0x1800;
 const CAUSE_SHIFT = 11;
 const GENERATION_SHIFT = 13;
+
+/** Between two looks whether its holder has let go, in milliseconds. */
+const LOOK_MS = 1;
 
 /** Causes. */
 export const DESTROYED = 1;
@@ -77,6 +82,18 @@ export function take(
     const seen = Atomics.compareExchange(words, base + LOCK, word, next);
     if (seen === word) return held ? HELD : TAKEN;
     word = seen;
+  }
+}
+
+/** Takes it when its holder has let go, or not at all after `ms` milliseconds. For what is asked once in a connection's life. */
+export function takeSoon(words: Int32Array, base: number, generation: number, owner: number, ms: number): number {
+  const since = now();
+  for (;;) {
+    const word = Atomics.load(words, base + LOCK);
+    const verdict = take(words, base, generation, owner, 0, true);
+    if (verdict !== HELD || now() - since >= ms) return verdict;
+    // Nobody notifies: it ends when the word is another by now, or after the time.
+    Atomics.wait(words, base + LOCK, word, LOOK_MS);
   }
 }
 

@@ -21,6 +21,8 @@ const NOBODY = -1;
 const NOTHING = new Uint8Array(0);
 const ENDED = L.ENDING | L.DOOMED | L.ENDED;
 const MOST_ID = Number.MAX_SAFE_INTEGER;
+/** How long what TLS has agreed on is waited for, where another thread has the connection: two that wait for each other go on then. */
+const MOST_WAIT_MS = 1000;
 
 /** What frame() may ask, of the connection that is being read. */
 class LiveFraming implements Framing {
@@ -128,7 +130,7 @@ export class Correspondence implements Host {
     const words = this.#words;
     const base = L.baseOf(slot);
     const isOwn = this.#isOwn(slot, generation);
-    if (!isOwn && lock.take(words, base, generation, this.#owner, 0, true) !== lock.TAKEN) return undefined;
+    if (!isOwn && lock.takeSoon(words, base, generation, this.#owner, MOST_WAIT_MS) !== lock.TAKEN) return undefined;
     const ssl = L.loadWide(words, base + L.SSL);
     const details =
       ssl === 0
