@@ -358,6 +358,32 @@ describe('a streamed body', () => {
     expect(server.outcome).toBe('open');
   });
 
+  test('costs little while the client takes nothing', async () => {
+    const hand = new Hand();
+    const server = serve(() => new Response(hand.body));
+    let pending = 100_000;
+    let looks = 0;
+    Object.defineProperty(server.connection, 'pending', {
+      get() {
+        looks++;
+        return pending;
+      },
+    });
+    const fed = server.feed('GET / HTTP/1.1\r\nHost: x\r\n\r\n');
+    hand.give('first');
+    await until(() => told(server).includes('first'));
+    await sleep(600);
+    expect(looks).toBeLessThan(20);
+    // One that takes a little is looked at more often.
+    looks = 0;
+    for (const end = performance.now() + 600; performance.now() < end; pending -= 10) await sleep(5);
+    expect(looks).toBeGreaterThan(20);
+    pending = 0;
+    hand.end();
+    await within(fed);
+    expect(server.outcome).toBe('open');
+  });
+
   test.each<[string, (bytes: Buffer) => ConstructorParameters<typeof Response>[0], string]>([
     ['bytes that are there at once', bytes => bytes, 'content-length: 200000'],
     [

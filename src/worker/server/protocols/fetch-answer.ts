@@ -8,9 +8,12 @@ import type { ServerRequest } from './http-request.js';
 const MOST_PENDING = 65_536;
 /** The most that is sent at a time: what is kept for a client stays below `maxOutput`, however long the body is. */
 const MOST_PART = 65_536;
-/** Between two looks whether a client has taken what was kept, in milliseconds: the first, doubling to the last. */
+/**
+ * Between two looks whether a client has taken what was kept, in milliseconds: the first, doubling to the last for as long as it takes
+ * nothing. Clients that take nothing may be many, and for ever: they must cost next to nothing.
+ */
 const FIRST_LOOK = 1;
-const LAST_LOOK = 16;
+const LAST_LOOK = 256;
 /** Turns of the microtask queue after which a body that was given as a string, bytes or JSON has said what it has; two are needed. */
 const TURNS = 8;
 /** How long a head waits for its body's first piece, which may be all of it, or fail: then the head goes without, as an event stream's must. */
@@ -165,9 +168,11 @@ async function stream(
 /** Waits while the client has much to take. */
 async function taken(connection: Connection): Promise<void> {
   let look = FIRST_LOOK;
-  while (connection.open && connection.pending > MOST_PENDING) {
+  for (let before = connection.pending; connection.open && before > MOST_PENDING; ) {
     await sleep(look);
-    look = Math.min(look * 2, LAST_LOOK);
+    const { pending } = connection;
+    look = pending < before ? FIRST_LOOK : Math.min(look * 2, LAST_LOOK);
+    before = pending;
   }
 }
 
