@@ -104,6 +104,9 @@ test('a handler that ends without an answer: 500', async () => {
 test.each([
   ['400', 'GET / HTTP/1.1\r\nhost : x\r\n\r\n', 'protocol'],
   ['413', 'POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n', 'too-long'],
+  ['413', `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${2 ** 53 - 1}\r\n\r\n`, 'too-long'],
+  ['413', `POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ${'9'.repeat(400)}\r\n\r\n`, 'too-long'],
+  ['413', `POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n${'f'.repeat(20)}\r\n`, 'too-long'],
   ['431', `GET / HTTP/1.1\r\nhost: x\r\na: ${'x'.repeat(20_000)}`, 'protocol'],
   ['501', 'POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: gzip, chunked\r\n\r\n', 'protocol'],
 ])('%s, after the answers before it', async (status, text, reason) => {

@@ -116,6 +116,7 @@ test.each([
   ['gives a negative length', '() => -1'],
   ['gives half a byte', '() => 0.5'],
   ['gives NaN', '() => NaN'],
+  ['gives an infinite length', '() => Infinity'],
   ['gives a string', '() => "12"'],
   ['gives nothing', '() => undefined'],
 ])('frame() that %s ends the connection, after what refuse() gives', async (_what, frame) => {
@@ -145,6 +146,26 @@ test('decode() that throws', async () => {
   await settled(served, 1);
   expect(served.closes[0]?.reason).toBe('protocol');
 });
+
+test.each([2 ** 53 - 1, 2 ** 53, 2 ** 60, Number.MAX_VALUE])(
+  'a length of %d is too long, and no fault of frame()',
+  async length => {
+    const source = `
+    export const protocol = {
+      frame: input => (input.length < 8 ? 0 : 8 + input.readDoubleBE(0)),
+      refuse: error => Buffer.from(error.code),
+    };
+    export default () => {};`;
+    const served = await serve({ handler: module(source) });
+    const peer = await client(served.port);
+    const bytes = Buffer.alloc(8);
+    bytes.writeDoubleBE(length);
+    peer.socket.write(bytes);
+    expect(await peer.all()).toBe('ERR_OUT_OF_RANGE');
+    await settled(served, 1);
+    expect(served.closes.map(({ reason }) => reason)).toEqual(['too-long']);
+  },
+);
 
 test.each([
   ['in one piece', 1],

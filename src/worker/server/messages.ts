@@ -246,6 +246,7 @@ export class Messages {
 
 /** What frame() gave. */
 function length(value: unknown): number {
-  if (typeof value === 'number' && value >= 0 && Number.isSafeInteger(value)) return value;
+  // Not isSafeInteger(): a length of 2^60, as a peer may claim, is a whole number, and too long.
+  if (typeof value === 'number' && value >= 0 && Number.isInteger(value)) return value;
   throw invalidType("what the protocol's frame() gives", 'a whole number of at least 0', value);
 }
