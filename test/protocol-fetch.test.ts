@@ -239,6 +239,9 @@ describe('a Response that is there at once', () => {
     const stream = await answer(() => new Response(hand.body, { headers: { 'content-length': '9' } }), head);
     expect(stream.output).toBe('HTTP/1.1 200 OK\r\ncontent-length: 9\r\nconnection: keep-alive\r\n\r\n');
     expect(hand.cancelled).toBe(true);
+    // Two of another server's, say: nothing to tell, as in the answer to a GET.
+    const none = await answer(() => new Response(null, { headers: { 'content-length': '5, 5' } }), head);
+    expect(none).toMatchObject({ output: 'HTTP/1.1 200 OK\r\nconnection: keep-alive\r\n\r\n', error: undefined });
     const text = await answer(() => new Response('hello'), head);
     expect(text.output).toBe(
       'HTTP/1.1 200 OK\r\ncontent-type: text/plain;charset=UTF-8\r\nconnection: keep-alive\r\n\r\n',

@@ -99,8 +99,9 @@ function headersOf(
   for (const [name, value] of answer.headers) {
     if (name === 'transfer-encoding' || name === 'keep-alive') continue;
     if (name === 'content-length') {
-      if (/^\d+$/.test(value)) length = Number(value);
-      if (!keepLength) continue;
+      const isLength = /^\d+$/.test(value);
+      if (isLength) length = Number(value);
+      if (!isLength || !keepLength) continue;
     }
     const before = headers[name];
     if (before === undefined) headers[name] = value;
