@@ -124,3 +124,22 @@ test('one whose peer has not read for long: open() does not wait for room', asyn
   const { id } = await served.server.adopt(ours);
   expect(await within(told)).toEqual(['open', { id }]);
 });
+
+test("in its 'data' listener, with more that Node has read: that comes to the server alone, and the socket is taken once", async () => {
+  const served = await serve({ handler: ECHO, ...NOWHERE });
+  const { socket, peer } = await accepted(false);
+  const heard: string[] = [];
+  const adopted: Array<Promise<{ readonly id: number }>> = [];
+  socket.on('data', chunk => {
+    heard.push(String(chunk));
+    socket.pause();
+    socket.unshift(chunk.subarray(4));
+    adopted.push(served.server.adopt(socket, { unread: chunk.subarray(0, 4) }));
+  });
+  peer.write('one\ntwo\n');
+  await peer.has('<two>');
+  expect(heard).toEqual(['one\ntwo\n']);
+  await Promise.all(adopted);
+  expect(served.connections).toHaveLength(1);
+  expect(peer.text.replaceAll('127.0.0.1', '')).toBe('<one><two>');
+});

@@ -35,6 +35,8 @@ export function detachPaused(socket: Socket): { readonly fd: number; readonly un
   if (socket.readableLength === 0) return { fd: take(socket, fd), unread: undefined };
   if (socket.readableEncoding !== null) throw refusal('its unread data has become text; do without setEncoding()');
   const copy = copyOf(fd);
+  // read() would give it to them, too; and one that adopts the socket would take it twice.
+  socket.removeAllListeners('data');
   const unread: unknown = socket.read();
   socket.destroy();
   return { fd: copy, unread: Buffer.isBuffer(unread) ? unread : undefined };
