@@ -143,3 +143,26 @@ test("in its 'data' listener, with more that Node has read: that comes to the se
   expect(served.connections).toHaveLength(1);
   expect(peer.text.replaceAll('127.0.0.1', '')).toBe('<one><two>');
 });
+
+test('an fd that is a connection of the server already: it stays one', async () => {
+  const served = await serve({ handler: ECHO, ...NOWHERE });
+  const [ours, theirs] = sys.socketpair();
+  onTestFinished(() => sys.close(theirs));
+  const { id } = await served.server.adopt(ours);
+  for (const options of [{}, { unread: Buffer.from('not mine\n') }]) {
+    const error = await rejection(served.server.adopt({ fd: ours }, options));
+    expect(error).toMatchObject({ code: 'EEXIST', fd: ours });
+  }
+  sys.write(theirs, Buffer.from('here\n'));
+  const buffer = Buffer.alloc(100);
+  let text = '';
+  await until(() => {
+    const n = sys.read(theirs, buffer);
+    if (n > 0) text += buffer.toString('latin1', 0, n);
+    return text.includes('>');
+  }, 'an answer');
+  expect(text).toBe('<here>');
+  expect(served.server.send(id, 'x')).toBe(true);
+  expect(served.server.stats()).toMatchObject({ accepted: 1, connections: 1 });
+  expect(served.closes).toEqual([]);
+});

@@ -114,6 +114,11 @@ export class Book {
     this.#freedCount++;
   }
 
+  /** Whether a connection has this fd. */
+  has(fd: number): boolean {
+    return (this.#memory.slotOfFd[fd] ?? 0) !== 0;
+  }
+
   /** Nobody may send to it, or run it, any more. */
   retire(slot: number): void {
     Atomics.store(this.#memory.words, L.baseOf(slot) + L.GENERATION, 0);

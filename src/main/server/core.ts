@@ -6,7 +6,7 @@
 import type { AddressInfo } from 'node:net';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import { LONGEST_TIMER } from '../../shared/clock.js';
-import { invalidState, outOfRange } from '../../shared/errors.js';
+import { EEXIST, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
 import { close } from '../../shared/kernel/syscalls.js';
 import { Arena, BLOCK_BYTES } from '../../shared/server/arena.js';
 import * as L from '../../shared/server/layout.js';
@@ -131,6 +131,12 @@ export class ServerCore {
 
   get connections(): number {
     return this.#connections.accepted - this.#closings.told;
+  }
+
+  /** An fd that is no connection of this server: to close one would take it from its own. @throws EpollError EEXIST */
+  stranger(fd: number): number {
+    if (this.#book.has(fd)) throw new EpollError(-EEXIST, 'epoll_ctl', fd);
+    return fd;
   }
 
   /** @throws (rejects) RangeError ERR_OUT_OF_RANGE, EpollError; the fd is closed then */

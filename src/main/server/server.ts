@@ -92,14 +92,17 @@ export class Server extends TypedEmitter<ServerEvents> implements AsyncDisposabl
    *
    * @param options `unread`: bytes that were read from it already, to be handled first
    * @throws (rejects) RangeError ERR_OUT_OF_RANGE beyond maxConnections; Error ERR_INVALID_STATE (a socket that cannot be taken, a
-   *   server that closes); TypeError ERR_INVALID_ARG_TYPE; EpollError EBADF, ENOTCONN …
+   *   server that closes); TypeError ERR_INVALID_ARG_TYPE; EpollError EEXIST (it is a connection of this server, and stays one), EBADF,
+   *   ENOTCONN …
    */
   async adopt(
     socket: Socket | FdLike,
     options: { unread?: Uint8Array | undefined } = {},
   ): Promise<{ readonly id: number }> {
     const { fd, unread: held } =
-      socket instanceof Socket ? detachPaused(socket) : { fd: args.descriptor(socket), unread: undefined };
+      socket instanceof Socket
+        ? detachPaused(socket)
+        : { fd: this.#core.stranger(args.descriptor(socket)), unread: undefined };
     const address = new Uint8Array(SOCKADDR_BYTES);
     let bytes: number;
     let unread: Uint8Array | undefined;
