@@ -166,3 +166,25 @@ test('an fd that is a connection of the server already: it stays one', async () 
   expect(served.server.stats()).toMatchObject({ accepted: 1, connections: 1 });
   expect(served.closes).toEqual([]);
 });
+
+test('a socket of Node that is refused stays as it was', async () => {
+  const { server } = await serve({ handler: ECHO, ...NOWHERE, maxConnections: 1 });
+  const [first, second] = [await accepted(true), await accepted(false)];
+  second.socket.pause();
+  second.peer.write('unread');
+  await until(() => second.socket.readableLength === 6, 'what Node reads of a paused socket');
+  const refusal = async (options: object | null): Promise<unknown> => {
+    const error = await rejection(Reflect.apply(server.adopt, server, [second.socket, options]));
+    expect(second.socket.destroyed).toBe(false);
+    return Reflect.get(Object(error), 'code');
+  };
+  expect(await refusal({ unread: 'text' })).toBe('ERR_INVALID_ARG_TYPE');
+  expect(await refusal(null)).toBe('ERR_INVALID_ARG_TYPE');
+  await server.adopt(first.socket);
+  expect(await refusal({})).toBe('ERR_OUT_OF_RANGE');
+  await server.close({ timeout: 0 });
+  expect(await refusal({})).toBe('ERR_INVALID_STATE');
+  expect(String(second.socket.read())).toBe('unread');
+  second.socket.end('no room');
+  await second.peer.has('no room');
+});

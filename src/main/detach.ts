@@ -30,16 +30,29 @@ export function detach(socket: Socket): number {
  * @internal
  */
 export function detachPaused(socket: Socket): { readonly fd: number; readonly unread: Buffer | undefined } {
-  const fd = fdOf(socket);
-  if (socket.readableFlowing === true) throw refusal('it is being read from; pause() it first');
+  const fd = pausedFdOf(socket);
   if (socket.readableLength === 0) return { fd: take(socket, fd), unread: undefined };
-  if (socket.readableEncoding !== null) throw refusal('its unread data has become text; do without setEncoding()');
   const copy = copyOf(fd);
   // read() would give it to them, too; and one that adopts the socket would take it twice.
   socket.removeAllListeners('data');
   const unread: unknown = socket.read();
   socket.destroy();
   return { fd: copy, unread: Buffer.isBuffer(unread) ? unread : undefined };
+}
+
+/**
+ * The fd of one that detachPaused() would take.
+ *
+ * @throws as that
+ * @internal
+ */
+export function pausedFdOf(socket: Socket): number {
+  const fd = fdOf(socket);
+  if (socket.readableFlowing === true) throw refusal('it is being read from; pause() it first');
+  if (socket.readableLength > 0 && socket.readableEncoding !== null) {
+    throw refusal('its unread data has become text; do without setEncoding()');
+  }
+  return fd;
 }
 
 function take(socket: Socket, fd: number): number {

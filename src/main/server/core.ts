@@ -7,7 +7,6 @@ import type { AddressInfo } from 'node:net';
 import { clearInterval, clearTimeout, setInterval, setTimeout } from 'node:timers';
 import { LONGEST_TIMER } from '../../shared/clock.js';
 import { EEXIST, EpollError, invalidState, outOfRange } from '../../shared/errors.js';
-import { close } from '../../shared/kernel/syscalls.js';
 import { Arena, BLOCK_BYTES } from '../../shared/server/arena.js';
 import * as L from '../../shared/server/layout.js';
 import { SERVER_HANDLER } from '../../shared/service/own-handlers.js';
@@ -139,25 +138,33 @@ export class ServerCore {
     return fd;
   }
 
-  /** @throws (rejects) RangeError ERR_OUT_OF_RANGE, EpollError; the fd is closed then */
+  /**
+   * Whether a socket may be adopted.
+   *
+   * @param isRead whether there is something that was read from it already
+   * @throws RangeError ERR_OUT_OF_RANGE, Error ERR_INVALID_STATE
+   */
+  admit(isRead: boolean): void {
+    const { maxConnections } = this.#options;
+    if (this.#connections.isClosing) throw invalidState('the server is closing');
+    if (this.#book.size >= maxConnections) {
+      throw outOfRange('the number of connections', `at most maxConnections, ${maxConnections}`, maxConnections + 1);
+    }
+    if (isRead && this.#context !== undefined) {
+      throw invalidState('with TLS, nothing may have been read from a socket that is adopted');
+    }
+  }
+
+  /** One that was admitted. @throws (rejects) RangeError ERR_OUT_OF_RANGE, EpollError; the fd is closed then */
   async adopt(
     fd: number,
     address: Uint8Array,
     bytes: number,
     unread: Uint8Array | undefined,
   ): Promise<{ readonly id: number }> {
-    const { maxConnections } = this.#options;
-    if (this.#book.size >= maxConnections) {
-      close(fd);
-      throw outOfRange('the number of connections', `at most maxConnections, ${maxConnections}`, maxConnections + 1);
-    }
-    if (this.#context !== undefined && unread !== undefined) {
-      close(fd);
-      throw invalidState('with TLS, nothing may have been read from a socket that is adopted');
-    }
     const id = this.#connections.take(fd, address, bytes, unread, this.#context);
     this.#connections.register(id);
-    if (this.#book.size >= maxConnections) this.#listener?.pause();
+    if (this.#book.size >= this.#options.maxConnections) this.#listener?.pause();
     // Its 'connection' comes when the caller has had its turn.
     await undefined;
     this.#connections.greet(id);

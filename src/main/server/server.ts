@@ -10,7 +10,7 @@ import { EpollError, invalidState, invalidType } from '../../shared/errors.js';
 import { SOCKADDR_BYTES } from '../../shared/kernel/sockaddr.js';
 import { getpeername, setNoDelay } from '../../shared/kernel/sockets.js';
 import { close, requireLinux, setNonblocking } from '../../shared/kernel/syscalls.js';
-import { detachPaused } from '../detach.js';
+import { detachPaused, pausedFdOf } from '../detach.js';
 import { TypedEmitter } from '../typed-emitter.js';
 import type { ServerCore } from './core.js';
 import type { ServerEvents, ServerStats } from './events.js';
@@ -24,6 +24,8 @@ import {
 import type { ServerSink } from './telling.js';
 
 const MOST_ID = Number.MAX_SAFE_INTEGER;
+/** No fd. */
+const NONE = -1;
 
 /** What only `listen` has: the constructor is not for users. */
 class Starting {
@@ -88,7 +90,7 @@ export class Server extends TypedEmitter<ServerEvents> implements AsyncDisposabl
 
   /**
    * Takes a connected socket: an fd is the server's from the call on, also when it rejects. A net.Socket that was read from must be
-   * paused. Counts for maxConnections.
+   * paused; one that is refused stays as it was. Counts for maxConnections.
    *
    * @param options `unread`: bytes that were read from it already, to be handled first
    * @throws (rejects) RangeError ERR_OUT_OF_RANGE beyond maxConnections; Error ERR_INVALID_STATE (a socket that cannot be taken, a
@@ -99,22 +101,28 @@ export class Server extends TypedEmitter<ServerEvents> implements AsyncDisposabl
     socket: Socket | FdLike,
     options: { unread?: Uint8Array | undefined } = {},
   ): Promise<{ readonly id: number }> {
-    const { fd, unread: held } =
-      socket instanceof Socket
-        ? detachPaused(socket)
-        : { fd: this.#core.stranger(args.descriptor(socket)), unread: undefined };
+    let fd = socket instanceof Socket ? NONE : this.#core.stranger(args.descriptor(socket));
     const address = new Uint8Array(SOCKADDR_BYTES);
     let bytes: number;
     let unread: Uint8Array | undefined;
     try {
       args.options(options);
-      unread = together(bytesIn(options.unread), held);
+      unread = bytesIn(options.unread);
+      if (socket instanceof Socket) {
+        // Before it is taken away from Node: what is refused stays as it was.
+        pausedFdOf(socket);
+        this.#core.admit(unread !== undefined || socket.readableLength > 0);
+        const detached = detachPaused(socket);
+        fd = detached.fd;
+        unread = together(unread, detached.unread);
+      }
       bytes = getpeername(fd, address);
       if (bytes < 0) throw new EpollError(bytes, 'getpeername', fd);
       const code = setNonblocking(fd);
       if (code < 0) throw new EpollError(code, 'fcntl', fd);
+      this.#core.admit(unread !== undefined);
     } catch (error) {
-      close(fd);
+      if (fd !== NONE) close(fd);
       throw error;
     }
     setNoDelay(fd); // a unix socket has no such thing
