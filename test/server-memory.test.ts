@@ -239,6 +239,46 @@ test('what has come into the mailbox, and nobody has said so yet, is sent by who
   expect(arena.used).toBe(0);
 });
 
+test.each([true, false])('nothing is taken behind an end that lies in the mailbox; opened: %s', opened => {
+  const plan = L.createPlan({ threads: 2, maxConnections: 4, stateBytes: 0, memory: 1 << 20 });
+  const memory = L.memoryOf(plan);
+  const { words } = memory;
+  const arena = new Arena(plan.arena);
+  const book = new Book(plan, memory, arena);
+  const [ours, theirs] = sys.socketpair();
+  onTestFinished(() => {
+    sys.close(ours);
+    sys.close(theirs);
+  });
+  const id = book.open(ours, new Uint8Array(0), 0, 0, 0, undefined);
+  const slot = L.slotOf(id);
+  const base = L.baseOf(slot);
+  const generation = L.generationOf(id);
+  const wire = new Wire({ memory, counts: new Float64Array(8), arena, maxOutput: 1 << 20 });
+  const [one, other] = [0, 1].map(
+    index => new Senders({ memory, arena, wire, index, maxOutput: 1 << 20, wake: () => {} }),
+  );
+  // Somebody is at work with it; or nobody is, and its open() is still to come.
+  if (opened) {
+    words[base + L.FLAGS] = L.OPENED;
+    expect(lock.take(words, base, generation, 2, 0, false)).toBe(lock.TAKEN);
+  }
+  const deliver = (text: string, kind: number) => one?.deliver(slot, generation, Buffer.from(text), kind);
+  expect(deliver('one ', mailbox.DATA)).toBe(true);
+  expect(deliver('last', mailbox.LAST)).toBe(true);
+  expect([deliver('more', mailbox.DATA), deliver('', mailbox.LAST)]).toEqual([false, false]);
+  expect(book.mail(id, mailbox.DATA, Buffer.from('more'), 1 << 20)).toBe(false);
+  if (opened) other?.letGo(base, slot, generation, L.OPENED);
+  else {
+    wire.drain(base, slot, generation);
+    wire.flush(base);
+  }
+  const buffer = Buffer.alloc(64);
+  expect(buffer.toString('latin1', 0, sys.read(theirs, buffer))).toBe('one last');
+  expect((words[base + L.FLAGS] ?? 0) & L.ENDING).toBe(L.ENDING);
+  expect(arena.used).toBe(0);
+});
+
 test('words of connections: each has its own, idle ones none of the cold ones', () => {
   const plan = L.createPlan({ threads: 1, maxConnections: 2000, stateBytes: 0, memory: 1 << 20 });
   const memory = L.memoryOf(plan);

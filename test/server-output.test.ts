@@ -193,3 +193,25 @@ test('sending to connections that come and go', async () => {
   await settled(served, 602);
   expect(served.errors).toEqual([]);
 });
+
+test('nothing is taken behind an end, also while its thread is at work', async () => {
+  const turn = new Int32Array(new SharedArrayBuffer(4));
+  const source = `
+    let turn;
+    export function setup(shared) { turn = shared; }
+    export default (bytes, connection) => {
+      Atomics.store(turn, 0, 1);
+      Atomics.wait(turn, 0, 1, 10_000);
+      connection.send('answer');
+    };`;
+  const { server, connections, port } = await serve({ handler: module(source), handlerData: turn });
+  const peer = await client(port);
+  peer.write('x');
+  await until(() => Atomics.load(turn, 0) === 1, 'a thread at work');
+  const [id = 0] = connections;
+  expect([server.send(id, ' one'), server.end(id)]).toEqual([true, true]);
+  expect([server.send(id, ' two'), server.end(id), server.broadcast(' all')]).toEqual([false, false, 0]);
+  Atomics.store(turn, 0, 2);
+  Atomics.notify(turn, 0);
+  expect(await peer.all()).toBe('answer one');
+});

@@ -211,6 +211,8 @@ export class Book {
       return false;
     }
     mailbox.push(this.#arena, words, base, slot, item, this.#intents);
+    // Nothing comes behind its end.
+    if (kind === mailbox.LAST) lock.seal(words, base, generation);
     return true;
   }
 }

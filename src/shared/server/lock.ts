@@ -114,6 +114,16 @@ export function shut(words: Int32Array, base: number): void {
   Atomics.or(words, base + LOCK, SHUT);
 }
 
+/** The same, for anybody: its end is in the mailbox. */
+export function seal(words: Int32Array, base: number, generation: number): void {
+  let word = Atomics.load(words, base + LOCK);
+  while (isOf(words, base, word, generation) && (word & SHUT) === 0) {
+    const seen = Atomics.compareExchange(words, base + LOCK, word, word | SHUT);
+    if (seen === word) return;
+    word = seen;
+  }
+}
+
 /** It takes output from now on. Only for the holder. */
 export function open(words: Int32Array, base: number): void {
   Atomics.and(words, base + LOCK, ~SHUT);

@@ -47,6 +47,7 @@ export class Senders {
     if ((known & L.OPENED) === 0) {
       // Its open() comes first.
       const taken = this.#mail(base, slot, generation, bytes, kind);
+      if (taken && kind === mailbox.LAST) lock.shut(words, base);
       this.letGo(base, slot, generation, known);
       return taken;
     }
@@ -71,6 +72,8 @@ export class Senders {
       if ((known & L.OPENED) !== 0) this.look(base, slot, generation);
       this.letGo(base, slot, generation, known);
     }
+    // Nothing comes behind its end. Not before: the lock of one that is shut is its runs' alone.
+    if (kind === mailbox.LAST) lock.seal(this.#words, base, generation);
     return true;
   }
 
