@@ -7,6 +7,7 @@ import { expect, test } from 'vitest';
 import { certificate } from './support/certificates.ts';
 import { Client, LINES, type Served, serve, settled } from './support/server.ts';
 import { module, quiet, until } from './support/service.ts';
+import { thread } from './support/thread.ts';
 import { rejection, within } from './support/within.ts';
 
 const identity = certificate();
@@ -256,4 +257,59 @@ test('300 connections that break off anywhere', { tags: ['slow'], timeout: 60_00
   expect(Object.values(closed).reduce((sum, count) => sum + count)).toBe(accepted);
   expect(served.closes).toHaveLength(served.connections.length);
   expect(served.errors).toEqual([]);
+});
+
+test("'connection' comes before all that is told of it: what open() has posted, and what it has thrown", async () => {
+  const opened = new Int32Array(new SharedArrayBuffer(4));
+  const source = `
+    let opened;
+    export function setup(shared) { opened = shared; }
+    export function open(connection) {
+      if (connection.tls.servername === 'localhost') return;
+      connection.post('open');
+      setTimeout(() => { Atomics.store(opened, 0, 1); Atomics.notify(opened, 0); }, 20);
+      throw new Error('open');
+    }
+    export default (bytes, connection) => {
+      connection.post('other');
+      connection.send('posted');
+    };`;
+  const served = await serve({ handler: module(source), handlerData: opened, tls: TLS });
+  const told: Array<readonly [string, number | undefined]> = [];
+  served.server.on('connection', ({ id }) => told.push(['connection', id]));
+  served.server.on('message', (_, { id }) => told.push(['message', id]));
+  served.server.on('error', (_, peer) => told.push(['error', peer?.id]));
+  served.server.on('close', ({ id }) => told.push(['close', id]));
+  // Two clients: the other one has something posted, and only then this one shakes hands.
+  const { message, worker } = thread(
+    `
+    const net = await import('node:net');
+    const tls = await import('node:tls');
+    const { once } = await import('node:events');
+    const options = { port: workerData, host: '127.0.0.1', rejectUnauthorized: false };
+    const other = tls.connect({ ...options, servername: 'localhost' });
+    await once(other, 'secureConnect');
+    const plain = net.connect(options);
+    await once(plain, 'connect');
+    parentPort.once('message', async () => {
+      other.write('x');
+      await once(other, 'data');
+      const socket = tls.connect({ ...options, socket: plain });
+      socket.on('error', () => {});
+      socket.resume();
+    });
+    post('connected');`,
+    served.port,
+  );
+  await message();
+  await until(() => served.server.stats().accepted === 2, 'two connections');
+  await until(() => told.length === 1, 'the other connection');
+  const [[, other] = []] = told;
+  worker.postMessage('go');
+  // All that its thread has to tell is there when this thread goes on.
+  expect(Atomics.wait(opened, 0, 0, 10_000)).not.toBe('timed-out');
+  await until(() => served.closes.length === 1, 'an end');
+  const events = (isOther: boolean) => told.filter(([, id]) => (id === other) === isOther).map(([what]) => what);
+  expect(events(true)).toEqual(['connection', 'message']);
+  expect(events(false)).toEqual(['connection', 'message', 'error', 'close']);
 });

@@ -155,6 +155,12 @@ export class Connections {
     }
   }
 
+  /** Something is to be told of it: its beginning comes first, whose ring may be on its way still. */
+  mention(id: number): void {
+    const slot = L.slotOf(id);
+    if (this.#book.idAt(slot) === id && !this.#book.knows(slot, ANNOUNCED)) this.#look(slot);
+  }
+
   /** A thread is dead: it may have reported, and died before it rang, or after it had written that it rings. */
   lookAtAll(): void {
     // Otherwise no other thread would ever ring. Before the look, as in rung().

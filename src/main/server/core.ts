@@ -192,6 +192,7 @@ export class ServerCore {
 
   #posted(value: unknown): void {
     if (!isPost(value)) return;
+    this.#connections.mention(value.id);
     this.#closings.received(value.thread);
     this.#telling.posted(value);
     this.#flushClosings();
@@ -208,6 +209,7 @@ export class ServerCore {
   /** What a thread threw, or died of: in the run of `event`'s registration, which rests now. */
   #failed(error: Error, event: ServiceEvent | undefined): void {
     const id = event === undefined ? undefined : Number(event.data);
+    if (id !== undefined) this.#connections.mention(id);
     this.#telling.failed(error, id);
     if (event !== undefined && id !== undefined) this.#connections.revive(id, event);
   }
