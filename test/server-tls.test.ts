@@ -313,3 +313,11 @@ test("'connection' comes before all that is told of it: what open() has posted, 
   expect(events(true)).toEqual(['connection', 'message']);
   expect(events(false)).toEqual(['connection', 'message', 'error', 'close']);
 });
+
+test('setSecureContext() after close(): there is no context to take the tickets of', async () => {
+  const { server } = await serve({ handler: ECHO, tls: TLS });
+  const closing = server.close();
+  expect(() => server.setSecureContext(TLS)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }));
+  await closing;
+  expect(() => server.setSecureContext(TLS)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }));
+});

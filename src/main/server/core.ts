@@ -216,9 +216,10 @@ export class ServerCore {
 
   // ---- what users ask for --------------------------------------------------------------------------------
 
-  /** @throws what node:tls throws for the options; ERR_INVALID_STATE without TLS */
+  /** @throws what node:tls throws for the options; ERR_INVALID_STATE without TLS, and once the server closes: its context is freed then */
   setSecureContext(tls: ServerTlsOptions): void {
     if (this.#context === undefined) throw invalidState('this server does without TLS');
+    if (this.#connections.isClosing) throw invalidState('the server is closing');
     const context = TlsContext.forServer(tls, this.#context);
     this.#context.close();
     this.#context = context;
