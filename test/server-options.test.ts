@@ -1,5 +1,6 @@
 /** What Server.listen() takes, and what it says of the rest. */
 import { Server, type ServerOptions } from 'epoll-pool/server';
+import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
 import { client, LINES, serve } from './support/server.ts';
 import { module, until } from './support/service.ts';
@@ -102,3 +103,29 @@ test('a Server is made by listen() alone', () => {
   // @ts-expect-error: private
   expect(() => new Server({})).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }));
 });
+
+test("a connection that is kept after its end has no access to another's state", async () => {
+  const source = module(`${LINES}
+    let kept;
+    export default (line, connection) => {
+      if (line === 'keep') kept = connection;
+      connection.state.fill(line === 'keep' ? 1 : 2);
+      if (line === 'late') {
+        kept.state.fill(9);
+        connection.post([kept.state.join(''), kept.state === kept.state, connection.state.join('')]);
+      }
+    };`);
+  const served = await serve({ handler: source, stateBytes: 3, threads: 1, maxConnections: 8 });
+  const slotOf = (id: number): number => id % 2 ** 24;
+  const adopt = async (line: string): Promise<number> => {
+    const [ours, theirs] = sys.socketpair();
+    const { id } = await served.server.adopt(ours, { unread: Buffer.from(line) });
+    sys.close(theirs);
+    const closes = served.closes.length;
+    await until(() => served.closes.length > closes && served.server.stats().connections === 0, 'its end');
+    return slotOf(id);
+  };
+  const first = await adopt('keep\n');
+  for (let i = 0; (await adopt('late\n')) !== first; i++) expect(i).toBeLessThan(5000);
+  expect(served.messages.at(-1)?.value).toEqual(['999', true, '222']);
+}, 20_000);

@@ -140,10 +140,16 @@ export class Correspondence implements Host {
     return details;
   }
 
-  stateOf(slot: number): Uint8Array {
+  stateOf(slot: number, generation: number, known: Uint8Array | undefined): Uint8Array {
     const { state, stateBytes } = this.#task.plan;
     if (stateBytes === 0) return NOTHING;
-    this.#words[L.baseOf(slot) + L.STATE_USED] = 1;
+    const base = L.baseOf(slot);
+    if (Atomics.load(this.#words, base + L.GENERATION) !== generation) {
+      // The bytes are another connection's, or will be: who asks this late has some of his own.
+      return known === undefined || known.buffer === state ? new Uint8Array(stateBytes) : known;
+    }
+    if (known !== undefined) return known;
+    this.#words[base + L.STATE_USED] = 1;
     return new Uint8Array(state, slot * L.stateStride(stateBytes), stateBytes);
   }
 

@@ -8,7 +8,8 @@ export interface Host {
   isOpen(slot: number, generation: number): boolean;
   addressOf(slot: number, generation: number): { readonly address: string; readonly port: number } | undefined;
   tlsOf(slot: number, generation: number): ConnectionTls | undefined;
-  stateOf(slot: number): Uint8Array;
+  /** @param known what was given before */
+  stateOf(slot: number, generation: number, known: Uint8Array | undefined): Uint8Array;
   pendingOf(slot: number, generation: number): number;
   send(slot: number, generation: number, bytes: Uint8Array | string): boolean;
   end(slot: number, generation: number, bytes: Uint8Array | string | undefined): void;
@@ -54,7 +55,7 @@ export class LiveConnection implements FramedConnection, Connection {
   }
 
   get state(): Uint8Array {
-    this.#state ??= this.#host.stateOf(this.#slot);
+    this.#state = this.#host.stateOf(this.#slot, this.#generation, this.#state);
     return this.#state;
   }
 
