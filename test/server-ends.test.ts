@@ -1,5 +1,6 @@
 /** Ends: exactly one 'close' for each 'connection', with its reason; close() once for each open(). */
 import type { WaitServiceStats } from 'epoll-pool';
+import * as sys from 'epoll-pool/sys';
 import { expect, onTestFinished, test } from 'vitest';
 import { type Client, client, LINES, type Served, serve, settled } from './support/server.ts';
 import { module, quiet, until } from './support/service.ts';
@@ -267,4 +268,28 @@ test('2,000 connections that reset, wherever they are', { tags: ['slow'] }, asyn
   expect(new Set(served.connections)).toEqual(new Set(served.closes.map(({ id }) => id)));
   expect(Object.values(counts.closed).reduce((sum, count) => sum + count)).toBe(2000);
   for (const { error } of served.errors) expect(error.message).toBe('thrown');
+});
+
+test('what its thread has ended, nobody destroys: also before this thread has heard of that', async () => {
+  const ended = new Int32Array(new SharedArrayBuffer(4));
+  const source = `
+    let ended;
+    export function setup(shared) { ended = shared; }
+    export default (bytes, connection) => connection.destroy();
+    export function close() { Atomics.store(ended, 0, 1); Atomics.notify(ended, 0); }`;
+  const { server, connections, closes } = await serve({
+    handler: module(source),
+    handlerData: ended,
+    port: undefined,
+    host: undefined,
+  });
+  const [ours, theirs] = sys.socketpair();
+  onTestFinished(() => sys.close(theirs));
+  const { id } = await server.adopt(ours);
+  expect(connections).toEqual([id]);
+  sys.write(theirs, Buffer.from('x'));
+  expect(Atomics.wait(ended, 0, 0, 10_000)).not.toBe('timed-out');
+  expect([server.send(id, 'x'), server.end(id), server.destroy(id)]).toEqual([false, false, false]);
+  expect(closes).toEqual([]);
+  await until(() => closes.length === 1, 'its end');
 });

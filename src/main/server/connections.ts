@@ -248,8 +248,11 @@ export class Connections {
 
   /** It is to end at once, in its next run. Whether it had not ended. */
   destroy(slot: number, generation: number): boolean {
+    const words = this.#words;
     const base = L.baseOf(slot);
-    if (this.#book.knows(slot, CLOSED) || !lock.doom(this.#words, base, generation, lock.DESTROYED)) return false;
+    // Its thread may have ended it, and this one not have heard of that yet.
+    if (this.#book.knows(slot, CLOSED) || ((words[base + L.FLAGS] ?? 0) & L.ENDED) !== 0) return false;
+    if (!lock.doom(words, base, generation, lock.DESTROYED)) return false;
     this.wake(slot);
     return true;
   }
