@@ -8,7 +8,6 @@ import { EPOLLET, EPOLLIN, EPOLLOUT, EPOLLRDHUP } from '../../shared/epoll/flags
 import { invalidState, outOfRange } from '../../shared/errors.js';
 import { decode } from '../../shared/kernel/sockaddr.js';
 import { shutdown } from '../../shared/kernel/sockets.js';
-import { close } from '../../shared/kernel/syscalls.js';
 import * as L from '../../shared/server/layout.js';
 import * as lock from '../../shared/server/lock.js';
 import { type CloseReason, codeOfReason, reasonOf } from '../../shared/server/reasons.js';
@@ -17,6 +16,7 @@ import { freeSession } from '../../shared/tls/session.js';
 import type { Direct } from '../service/direct.js';
 import type { Registration } from '../service/inbox/service-event.js';
 import { directOf, type WaitService } from '../service/service.js';
+import { closeTracked, trackIfPossible } from '../service/tracked-fd.js';
 import { ANNOUNCED, type Book, CLOSED, GREETED } from './book.js';
 import type { Closings } from './closings.js';
 import type { Telling } from './telling.js';
@@ -71,14 +71,15 @@ export class Connections {
 
   /** A connected socket; `register` follows, and then `greet`. Its id. @throws why it is not the server's now; its fd is closed then */
   take(
-    fd: number,
+    socket: number,
     address: Uint8Array,
     bytes: number,
     unread: Uint8Array | undefined,
     context: TlsContext | undefined,
   ): number {
+    const fd = trackIfPossible(socket);
     if (this.#direct === undefined || this.isClosing) {
-      close(fd);
+      closeTracked(fd);
       throw invalidState('the server is closing');
     }
     const pointer = context === undefined ? 0 : context.retain();
@@ -86,7 +87,7 @@ export class Connections {
     const id = this.#book.open(fd, address, bytes, pointer, deadline, unread);
     if (id < 0) {
       if (pointer !== 0) releaseContext(pointer);
-      close(fd);
+      closeTracked(fd);
       throw outOfRange('what was read already', 'what there is memory for', unread?.length);
     }
     this.accepted++;
@@ -109,7 +110,7 @@ export class Connections {
       if (context !== 0) releaseContext(context);
       this.#book.retire(slot);
       this.#book.clear(slot);
-      close(fd);
+      closeTracked(fd);
       this.#free(slot);
       throw error;
     }
@@ -202,7 +203,7 @@ export class Connections {
     const { fd, id } = this.#registrationOf(slot);
     this.#book.retire(slot);
     const done = (): void => {
-      close(fd);
+      closeTracked(fd);
       this.#free(slot);
     };
     const direct = this.isOver ? undefined : this.#direct;

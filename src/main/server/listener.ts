@@ -14,7 +14,7 @@ import { EAGAIN, EINTR, EMFILE, ENFILE, ENOMEM, EpollError } from '../../shared/
 import { SOCKADDR_BYTES } from '../../shared/kernel/sockaddr.js';
 import { acceptFrom, setNoDelay } from '../../shared/kernel/sockets.js';
 import { listen, localAddress } from '../../shared/kernel/stream-sockets.js';
-import { close } from '../../shared/kernel/syscalls.js';
+import { closeTracked, track } from '../service/tracked-fd.js';
 import { acceptWatch } from './accept-watch.js';
 import type { CheckedServerOptions, Place } from './options.js';
 
@@ -54,11 +54,11 @@ export class Listener {
   /** @param ref whether it keeps the process alive @throws EpollError EADDRINUSE … */
   static async open(place: Place, options: CheckedServerOptions, taker: Taker): Promise<Listener> {
     const { backlog, reusePort } = options;
-    if ('path' in place) return new Listener(listen({ path: place.path, backlog }), place.path, taker);
+    if ('path' in place) return new Listener(track(listen({ path: place.path, backlog })), place.path, taker);
     const { port, host, ipv6Only } = place;
     const address = host === undefined || isIP(host.split('%')[0] ?? '') !== 0 ? host : (await lookup(host)).address;
     const where = address === undefined ? {} : { host: address };
-    return new Listener(listen({ ...where, port, backlog, reusePort, ipv6Only }), undefined, taker);
+    return new Listener(track(listen({ ...where, port, backlog, reusePort, ipv6Only })), undefined, taker);
   }
 
   private constructor(fd: number, path: string | undefined, taker: Taker) {
@@ -72,7 +72,7 @@ export class Listener {
       this.#address = family === 'unix' ? (path ?? address) : { address, family, port };
       acceptWatch().add(fd, () => this.#accept());
     } catch (error) {
-      close(fd);
+      closeTracked(fd);
       throw error;
     }
   }
@@ -165,7 +165,7 @@ export class Listener {
     this.#closed = true;
     clearTimeout(this.#timer);
     acceptWatch().remove(this.#fd);
-    close(this.#fd);
+    closeTracked(this.#fd);
     if (this.#path === undefined || this.#path.startsWith('\0')) return;
     try {
       unlinkSync(this.#path);

@@ -24,6 +24,24 @@ export function track(fd: number): number {
   return place;
 }
 
+/** The same, of one among many: where no number is to be had, it keeps its own, and stays open for a thread that is terminated. */
+export function trackIfPossible(fd: number): number {
+  if (isMainThread) return fd;
+  let place: number;
+  try {
+    place = openSync('/dev/null', 'r');
+  } catch {
+    return fd;
+  }
+  if (dupOnto(fd, place) < 0) {
+    closeSync(place);
+    return fd;
+  }
+  close(fd);
+  tracked.add(place);
+  return place;
+}
+
 /** Undefined where Node may not open it (--permission): the fd then stays open for a thread that is terminated. */
 function openPlace(fd: number): number | undefined {
   try {
