@@ -17,6 +17,8 @@ test.each<[string, Record<string, unknown>]>([
   ['ERR_INVALID_ARG_TYPE', { host: '127.0.0.1' }],
   ['ERR_INVALID_ARG_TYPE', { host: 5, port: 0 }],
   ['ERR_INVALID_ARG_TYPE', { path: 5 }],
+  ['ERR_INVALID_ARG_TYPE', { ipv6Only: 'no' }],
+  ['ERR_INVALID_ARG_TYPE', { path: '/tmp/x', ipv6Only: 1 }],
   ['ERR_INVALID_ARG_TYPE', { path: '/tmp/x', port: 0 }],
   ['ERR_OUT_OF_RANGE', { threads: 0 }],
   ['ERR_OUT_OF_RANGE', { threads: 255 }],

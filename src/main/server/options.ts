@@ -145,7 +145,8 @@ function plan(threads: number, maxConnections: number, stateBytes: number, memor
   }
 }
 
-function placeOf({ port, host, path, ipv6Only }: ServerOptions): Place | undefined {
+function placeOf({ port, host, path, ipv6Only: only }: ServerOptions): Place | undefined {
+  const ipv6Only = args.flag(only, 'ipv6Only');
   if (path !== undefined) {
     if (typeof path !== 'string') throw invalidType('path', 'a string', path);
     if (port !== undefined || host !== undefined) {
@@ -161,7 +162,7 @@ function placeOf({ port, host, path, ipv6Only }: ServerOptions): Place | undefin
   return {
     port: args.integer(port, 'port', 0, MOST_PORT),
     host: host === '' ? undefined : host,
-    ipv6Only: args.flag(ipv6Only, 'ipv6Only'),
+    ipv6Only,
   };
 }
 
