@@ -321,3 +321,18 @@ test('setSecureContext() after close(): there is no context to take the tickets 
   await closing;
   expect(() => server.setSecureContext(TLS)).toThrow(expect.objectContaining({ code: 'ERR_INVALID_STATE' }));
 });
+
+test('a socket that is adopted, of which nothing was read: `unread` may be empty', async () => {
+  const served = await serve({ handler: ECHO, tls: TLS, port: undefined, host: undefined });
+  const listener = net.createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1');
+  await once(listener, 'listening');
+  const arrived = once(listener, 'connection');
+  const address = listener.address();
+  const peer = await Promise.all([
+    client({ ...served, port: typeof address === 'object' && address !== null ? address.port : 0 }),
+    within(arrived).then(([socket]) => served.server.adopt(socket, { unread: Buffer.alloc(0) })),
+  ]).then(([secure]) => secure);
+  listener.close();
+  peer.write('line\n');
+  await peer.has('line;');
+});

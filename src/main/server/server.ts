@@ -209,7 +209,7 @@ function bytesOf(bytes: unknown, name = 'bytes'): Uint8Array {
 function bytesIn(unread: unknown): Uint8Array | undefined {
   if (unread === undefined) return undefined;
   if (!(unread instanceof Uint8Array)) throw invalidType('options.unread', 'a Uint8Array', unread);
-  return unread;
+  return unread.length === 0 ? undefined : unread;
 }
 
 function together(first: Uint8Array | undefined, second: Uint8Array | undefined): Uint8Array | undefined {
