@@ -215,3 +215,28 @@ test('nothing is taken behind an end, also while its thread is at work', async (
   Atomics.notify(turn, 0);
   expect(await peer.all()).toBe('answer one');
 });
+
+test('many small ones that are kept take little more memory than their bytes', async () => {
+  const { server, connections, port } = await serve({ handler: module('export default () => {};') });
+  const peer = await client(port);
+  peer.socket.pause();
+  await until(() => connections.length === 1, 'a connection');
+  const [id = 0] = connections;
+  const start = 8 << 20;
+  expect(server.send(id, Buffer.alloc(start, 'x'))).toBe(true);
+  await until(() => server.stats().bytesWritten > 0 && server.stats().bytesKept > 0, 'a peer that takes no more');
+  await quiet();
+  const before = server.stats().bytesKept;
+  const texts = Array.from({ length: 10_000 }, (_, i) => `${i}`.padEnd(49, '.').concat('\n'));
+  for (const [i, text] of texts.entries()) {
+    expect(server.send(id, text)).toBe(true);
+    if (i % 100 === 99) await new Promise(setImmediate);
+  }
+  const bytes = texts.length * 50;
+  await until(() => server.stats().bytesKept - before < 1.2 * bytes, 'as much as was sent');
+  expect(server.stats().bytesKept - before).toBeGreaterThan(0.9 * bytes);
+  peer.socket.resume();
+  await until(() => peer.text.length === start + bytes, 'all of it', 20_000);
+  expect(peer.text.slice(start)).toBe(texts.join(''));
+  await until(() => server.stats().bytesKept === 0, 'nothing kept');
+});

@@ -110,6 +110,21 @@ export class Chains {
     words[at + OFFSET] = 0;
   }
 
+  /** Copies an item's bytes behind it, if its last block has room for all of them: many small ones would take a block each. Whether it has. */
+  absorb(at: number, item: number): boolean {
+    const { meta, bytes } = this.#arena;
+    const words = this.#words;
+    const tail = this.tailOf(at);
+    const length = meta[item * BLOCK_WORDS + ITEM_BYTES] ?? 0;
+    const used = tail < 0 ? BLOCK_BYTES : (meta[tail * BLOCK_WORDS + LENGTH] ?? 0);
+    if (length > BLOCK_BYTES - used) return false;
+    const from = item * BLOCK_BYTES;
+    bytes.copyWithin(tail * BLOCK_BYTES + used, from, from + length);
+    meta[tail * BLOCK_WORDS + LENGTH] = used + length;
+    words[at + BYTES] = (words[at + BYTES] ?? 0) + length;
+    return true;
+  }
+
   /** An item's blocks, behind it, tagged already. */
   splice(at: number, block: number): void {
     const { meta } = this.#arena;

@@ -170,6 +170,8 @@ export class Wire {
         } else if (this.kept(base) + bytes > this.#maxOutput && this.kept(base) > 0) {
           mailbox.drop(arena, item);
           this.doom(base, 'too-slow');
+        } else if (this.chains.absorb(base + L.OUTPUT, item)) {
+          mailbox.drop(arena, item);
         } else {
           mailbox.accept(arena, item, slot + 1);
           this.chains.splice(base + L.OUTPUT, item);
