@@ -1,6 +1,7 @@
 /** Accepting: more connections than there is room for, or fds; and where it listens. */
 import { Server } from 'epoll-pool/server';
-import { describe, expect, test } from 'vitest';
+import * as sys from 'epoll-pool/sys';
+import { describe, expect, onTestFinished, test } from 'vitest';
 import { runLimited } from './support/limited.ts';
 import { client, LINES, serve, settled } from './support/server.ts';
 import { module, quiet, until } from './support/service.ts';
@@ -126,4 +127,26 @@ describe('accepted together, and not announced yet', () => {
     await within(Promise.resolve(closing), 8000, 'close()');
     await Promise.all(peers.map(({ closed }) => closed));
   });
+});
+
+test('what has ended makes room at once: for who waits in the backlog, and for adopt() in its close listener', async () => {
+  const source = 'export default bytes => { if (String(bytes) === "hang") return new Promise(() => {}); };';
+  const served = await serve({ handler: module(source), maxConnections: 1 });
+  const { server, connections, closes, port } = served;
+  const first = await client(port);
+  await until(() => connections.length === 1, 'a connection');
+  // Its promise never settles: its slot is not free before the server closes.
+  first.write('hang');
+  await until(() => server.stats().bytesRead === 4, 'a message at work');
+  const second = await client(port);
+  first.reset();
+  await until(() => connections.length === 2, 'the one in the backlog');
+  expect(closes).toEqual([{ id: connections[0], reason: 'reset' }]);
+  const [ours, theirs] = sys.socketpair();
+  onTestFinished(() => sys.close(theirs));
+  const adopted = new Promise(resolve => server.once('close', () => resolve(server.adopt(ours))));
+  second.reset();
+  expect(await within(adopted)).toEqual({ id: connections[2] });
+  expect(server.connections).toBe(1);
+  expect(connections).toHaveLength(3);
 });

@@ -1,23 +1,20 @@
 /** Takes what the listener accepts into service. One that cannot be registered is dropped, with a warning. */
 import { EpollError } from '../../shared/errors.js';
 import type { TlsContext } from '../../shared/tls/context.js';
-import type { Book } from './book.js';
 import type { Connections } from './connections.js';
 import type { Taker } from './listener.js';
 
 export class Accepting implements Taker {
-  readonly #book: Book;
   readonly #connections: Connections;
-  readonly #most: number;
+  readonly #isFull: () => boolean;
   readonly #context: () => TlsContext | undefined;
   /** Accepted, and not registered yet. */
   readonly #fresh: number[] = [];
 
-  /** @param most connections at a time @param context what they are made with from now on */
-  constructor(book: Book, connections: Connections, most: number, context: () => TlsContext | undefined) {
-    this.#book = book;
+  /** @param isFull whether there is no room for another @param context what they are made with from now on */
+  constructor(connections: Connections, isFull: () => boolean, context: () => TlsContext | undefined) {
     this.#connections = connections;
-    this.#most = most;
+    this.#isFull = isFull;
     this.#context = context;
   }
 
@@ -27,7 +24,7 @@ export class Accepting implements Taker {
     } catch (error) {
       this.#dropped(error);
     }
-    return this.#book.size < this.#most;
+    return !this.#isFull();
   }
 
   /** One after the other, so that a thread that is woken for one finds the others, too. */

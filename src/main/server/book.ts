@@ -114,6 +114,11 @@ export class Book {
     this.#freedCount++;
   }
 
+  /** Whether no slot is free. */
+  get isFull(): boolean {
+    return this.size >= this.#slots;
+  }
+
   /** Whether a connection has this fd. */
   has(fd: number): boolean {
     return (this.#memory.slotOfFd[fd] ?? 0) !== 0;

@@ -91,7 +91,7 @@ export class ServerCore {
   /** Starts the threads, then listens. */
   async start(): Promise<void> {
     const { plan, module, handlerData, maxMessage, highWaterMark, maxOutput, idleTimeout, concurrency } = this.#options;
-    const { threads, resourceLimits, threadFile, maxConnections, place } = this.#options;
+    const { threads, resourceLimits, threadFile, place } = this.#options;
     const task: ServerTask = {
       plan,
       module,
@@ -111,7 +111,7 @@ export class ServerCore {
       resourceLimits,
       threadFile,
       concurrency,
-      capacity: Math.min(2 ** 24, maxConnections + 64),
+      capacity: plan.slots,
     });
     this.#service = service;
     this.#connections.serveBy(service);
@@ -119,7 +119,11 @@ export class ServerCore {
     service.on('message', value => this.#posted(value));
     service.on('error', (error, event) => this.#failed(error, event));
     if (place === undefined) return;
-    const accepting = new Accepting(this.#book, this.#connections, maxConnections, () => this.#context);
+    const accepting = new Accepting(
+      this.#connections,
+      () => this.#isFull,
+      () => this.#context,
+    );
     this.#listener = await Listener.open(place, this.#options, accepting);
     this.#listener.ref();
   }
@@ -147,7 +151,7 @@ export class ServerCore {
   admit(isRead: boolean): void {
     const { maxConnections } = this.#options;
     if (this.#connections.isClosing) throw invalidState('the server is closing');
-    if (this.#book.size >= maxConnections) {
+    if (this.#isFull) {
       throw outOfRange('the number of connections', `at most maxConnections, ${maxConnections}`, maxConnections + 1);
     }
     if (isRead && this.#context !== undefined) {
@@ -164,7 +168,7 @@ export class ServerCore {
   ): Promise<{ readonly id: number }> {
     const id = this.#connections.take(fd, address, bytes, unread, this.#context);
     this.#connections.register(id);
-    if (this.#book.size >= this.#options.maxConnections) this.#listener?.pause();
+    if (this.#isFull) this.#listener?.pause();
     // Its 'connection' comes when the caller has had its turn.
     await undefined;
     this.#connections.greet(id);
@@ -173,13 +177,22 @@ export class ServerCore {
     return { id };
   }
 
+  /**
+   * Whether there is no room for another. One whose end was told counts no more, though its slot may not be free yet: the run that
+   * ended it goes on, or its handler's promise is pending. For those there are more slots than connections.
+   */
+  get #isFull(): boolean {
+    return this.connections >= this.#options.maxConnections || this.#book.isFull;
+  }
+
   #flushClosings(): void {
     this.#closings.flush(this.#connections.isOver);
+    if (!this.#isFull) this.#listener?.resume();
     this.#checkEmpty();
   }
 
   #freed(): void {
-    if (this.#book.size < this.#options.maxConnections) this.#listener?.resume();
+    if (!this.#isFull) this.#listener?.resume();
     if (this.#book.size === 0) this.#clock.stop();
     this.#checkEmpty();
   }
