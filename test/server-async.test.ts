@@ -161,3 +161,22 @@ test('what a promise has sent goes before the next answer, whatever has runs for
   for (const peer of peers) await until(() => peer.text.includes(`${lines.at(-1)}\n`), 'all answers', 20_000);
   for (const peer of peers) expect(peer.text.trimEnd().split('\n')).toEqual(lines);
 });
+
+test.each(['throw', 'reject'])(
+  'what can not even be read (%s) is an error that names the peer, and ends no thread',
+  async how => {
+    const source = `
+    const trap = () => { throw new Error('trap'); };
+    const unreadable = new Proxy({}, { get: trap, has: trap, getPrototypeOf: trap, ownKeys: trap });
+    export default bytes => { if (String(bytes) === 'throw') throw unreadable; return Promise.reject(unreadable); };`;
+    const { server, errors, connections, closes, port } = await serve({ handler: module(source) });
+    const peer = await client(port);
+    peer.write(how);
+    await peer.all();
+    await until(() => closes.length === 1 && errors.length === 1, 'an error and an end');
+    const [id] = connections;
+    expect(closes).toEqual([{ id, reason: 'handler' }]);
+    expect(errors[0]).toMatchObject({ id, error: { message: expect.stringContaining('a handler threw object') } });
+    expect(server.stats().service.restarts).toBe(0);
+  },
+);

@@ -15,7 +15,16 @@ const CLONED = new Set(['name', 'message', 'stack', 'cause']);
 /** The names that structured clone keeps; every other becomes 'Error'. */
 const NAMES = new Set(['Error', 'EvalError', 'RangeError', 'ReferenceError', 'SyntaxError', 'TypeError', 'URIError']);
 
+/** Of whatever was thrown: also of a proxy whose traps throw. */
 export function packError(thrown: unknown): PackedError {
+  try {
+    return packed(thrown);
+  } catch {
+    return packed(new Error(`a handler threw ${describe(thrown)}, of which nothing can be read`));
+  }
+}
+
+function packed(thrown: unknown): PackedError {
   const error = thrown instanceof Error ? thrown : notAnError(thrown);
   const own: Array<[string, unknown]> = [];
   // The code of a DOMException is not its own.
