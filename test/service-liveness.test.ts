@@ -114,14 +114,14 @@ test.each(['edge', 'level'])(
       await pause(1);
     }
     Atomics.store(c, 1, 1);
-    await until(() => Atomics.load(c, 1) === 2);
+    await until(() => Atomics.load(c, 1) === 2, 'the timer');
     await pause(2);
     const before = Atomics.load(c, 0);
     for (const fd of fds) signal(fd);
     Atomics.store(c, 3, 1);
     Atomics.notify(c, 3);
-    await until(() => Atomics.load(c, 0) >= before + 64);
-    await until(() => Atomics.load(c, 2) > 0);
+    await until(() => Atomics.load(c, 0) >= before + 64, 'all runs');
+    await until(() => Atomics.load(c, 2) > 0, 'a turn');
     // Runs between two of its timer's: one of what was fetched, one of what is due, one of the run queue.
     expect(Atomics.load(c, 2)).toBeLessThanOrEqual(4);
   },
