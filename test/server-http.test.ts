@@ -174,6 +174,57 @@ test('fetchHandler(): streams, and learns that its client has gone', async () =>
   expect(served.messages.map(({ value }) => value)).toEqual(['waits', 'aborted']);
 });
 
+test.each([1, 2])(
+  'fetchHandler(): event streams that wait for their events count for nothing (%d threads)',
+  async threads => {
+    const source = `
+    import { fetchHandler, http } from 'epoll-pool/worker';
+    export const protocol = http();
+    const streams = new Set();
+    const app = fetchHandler(async request => {
+      if (request.url.endsWith('/ask')) return new Response('here');
+      if (request.url.endsWith('/tell')) {
+        for (const stream of streams) stream.enqueue(Buffer.from('told;'));
+        return new Response(String(streams.size));
+      }
+      let mine;
+      const body = new ReadableStream({
+        start(controller) { mine = controller; streams.add(mine); mine.enqueue(Buffer.from('first;')); },
+        cancel() { streams.delete(mine); },
+      });
+      return new Response(body, { headers: { 'x-agent': request.headers.get('x-agent') } });
+    });
+    export default app;
+    export function close(connection, reason) { connection.post(reason); }`;
+    const served = await serve({ handler: file(source), threads, concurrency: 2 });
+    const streams = await Promise.all(Array.from({ length: 24 }, () => client(served.port)));
+    for (const [i, peer] of streams.entries()) peer.write(get('/events', `x-agent: ${i}\r\n`));
+    for (const [i, peer] of streams.entries()) await peer.has(`x-agent: ${i}\r\n`);
+    for (const peer of streams) await peer.has('first;');
+    const other = await client(served.port);
+    for (let i = 0; i < 20; i++) {
+      other.write(get('/ask'));
+      await until(() => bodies(other.text).filter(body => body === 'here').length === i + 1, 'an answer');
+    }
+    // All go on at once, more than may be; then they wait again.
+    const before = (): number => streams.reduce((sum, peer) => sum + peer.text.split('told;').length - 1, 0);
+    let told = 0;
+    for (let i = 0; i < 10; i++) {
+      const teller = await client(served.port);
+      teller.write(get('/tell', 'connection: close\r\n'));
+      told += Number(bodies(await teller.all())[0]);
+      await until(() => before() === told, 'the events');
+    }
+    expect(told).toBeGreaterThan(0);
+    if (threads === 1) expect(told).toBe(240);
+    for (const peer of streams.slice(12)) peer.socket.destroy();
+    other.write(get('/ask'));
+    await until(() => bodies(other.text).filter(body => body === 'here').length === 21, 'an answer');
+    // Those that wait still end with the server.
+    await within(served.server.close({ timeout: 500 }), 5000, 'close()');
+  },
+);
+
 test('fetchHandler(): a body longer than maxOutput, to a client that reads late', async () => {
   const source = `
     import { fetchHandler, http } from 'epoll-pool/worker';

@@ -2,7 +2,8 @@
  * What a server's threads do when `concurrency` promises are pending in each of them. What settles a promise may be a connection's
  * run (room in the socket for an answer that is streamed, a peer that has gone): if no thread ran any, none might ever settle.
  *
- * A thread is full from the moment at which it has as many promises as may be until one of them settles; its word IS_FULL says so.
+ * A thread is full from the moment at which it has as many promises as may be until one of them settles, or rests (an event
+ * stream that waits for its next event: promises.ts); its word IS_FULL says so. When those that rest go on there may be more than may be.
  *   full, others are not   it suspends: they do all runs (WaitLoop.#suspend)
  *   all are full           it goes on, and begins no message: a connection that has input is parked (its slot is put into a set, a
  *                          RunQueue), and the run ends without a read

@@ -22,6 +22,8 @@ interface Pending {
   buffer: Buffer | undefined;
   /** Which of the flags HANGING and ENDED were told. */
   told: number;
+  /** Whether it does not count. */
+  rests: boolean;
 }
 
 export interface PromiseParts {
@@ -48,6 +50,8 @@ export class Promises {
   readonly #pending = new Set<Pending>();
   readonly #concurrency: number;
   readonly #parking: Parking;
+  /** How many of them do not count. */
+  #resting = 0;
   /** The one that was added last, if its message lies in the reader's buffer. */
   #borrower: Pending | undefined;
   #reader: Reader | undefined;
@@ -65,18 +69,19 @@ export class Promises {
 
   /** As many are pending as may be: no further message begins in this thread. */
   get isFull(): boolean {
-    return this.#pending.size >= this.#concurrency;
+    return this.#pending.size - this.#resting >= this.#concurrency;
   }
 
   /** @param lent whether the message may lie in the reader's buffer: `lend` must follow */
   add(slot: number, connection: Connection, message: unknown, promise: PromiseLike<unknown>, lent: boolean): void {
-    const pending: Pending = { slot, connection, message, buffer: undefined, told: 0 };
+    const pending: Pending = { slot, connection, message, buffer: undefined, told: 0, rests: false };
     Atomics.store(this.#words, L.baseOf(slot) + L.AWAIT, this.#owner);
     this.#pending.add(pending);
     this.#thread.hold();
     if (this.isFull) this.#parking.filled();
     if (lent) this.#borrower = pending;
     if (this.#hooks.gone !== undefined) this.#timer ??= setInterval(() => this.#look(), LOOK_MS).unref();
+    this.#hooks.pending?.(message, rests => this.#rests(pending, rests));
     Promise.resolve(promise).then(
       () => this.#settle(pending, false, undefined),
       error => this.#settle(pending, true, error),
@@ -106,9 +111,14 @@ export class Promises {
         this.#sink.threw(pending.slot, thrown);
       }
     }
-    if (this.isFull) this.#parking.emptied();
+    const wasFull = this.isFull;
     this.#pending.delete(pending);
-    if (pending.buffer !== undefined) this.#reader?.giveBack(pending.buffer);
+    if (pending.rests) {
+      this.#resting--;
+      this.#thread.goesOn();
+    }
+    if (wasFull && !this.isFull) this.#parking.emptied();
+    this.#giveBack(pending);
     if (this.#pending.size === 0) {
       clearInterval(this.#timer);
       this.#timer = undefined;
@@ -116,6 +126,29 @@ export class Promises {
     this.#sink.settled(pending.slot, isFailed);
     this.#thread.release();
     this.#parking.admit();
+  }
+
+  #rests(pending: Pending, rests: boolean): void {
+    if (!this.#pending.has(pending) || pending.rests === rests) return;
+    pending.rests = rests;
+    if (!rests) {
+      this.#resting--;
+      this.#thread.goesOn();
+      // There may be more than may be: no message begins until enough of them have settled, or rest again.
+      if (this.isFull) this.#parking.filled();
+      return;
+    }
+    this.#giveBack(pending);
+    const wasFull = this.isFull;
+    this.#resting++;
+    if (wasFull && !this.isFull) this.#parking.emptied();
+    this.#thread.rests();
+    this.#parking.admit();
+  }
+
+  #giveBack(pending: Pending): void {
+    if (pending.buffer !== undefined) this.#reader?.giveBack(pending.buffer);
+    pending.buffer = undefined;
   }
 
   /** Tells handlers whose peers have ended their side, or whose connections have ended. */

@@ -28,6 +28,9 @@ export interface ThreadServices {
    */
   hold(): void;
   release(): void;
+  /** A promise that is held for waits for what takes nothing of this thread, and does not count for `concurrency` until it goes on. */
+  rests(): void;
+  goesOn(): void;
 }
 
 export interface LoadedHandler {

@@ -49,6 +49,8 @@ export default async function run(task: ThreadTask): Promise<PackedError | undef
     post: value => outbox.post(value),
     hold: () => loop?.hold(),
     release: () => loop?.release(),
+    rests: () => loop?.rests(),
+    goesOn: () => loop?.goesOn(),
   };
   const loading = handler === undefined ? undefined : loadHandler(handler, task.handlerData, services, OWN_HANDLERS);
   loading?.catch(() => {}); // told below, or of no interest

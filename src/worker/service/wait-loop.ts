@@ -76,6 +76,8 @@ export class WaitLoop {
   /** Up to when the time is counted that runs take, and whether promises were pending then. */
   #busyUntil = 0;
   #isPending = false;
+  /** Of the pending promises, so many do not count. */
+  #resting = 0;
   /** The next turn comes when a promise settles. */
   #isSuspended = false;
   /** When the event loop is to have a turn, at the latest. */
@@ -304,7 +306,7 @@ export class WaitLoop {
 
   /** Whether as many promises are pending as may be, and no run may begin until one settles. */
   #isFull(): boolean {
-    return this.#runner.pending >= this.#concurrency && this.#mayGoOnFull?.() !== true;
+    return this.#runner.pending - this.#resting >= this.#concurrency && this.#mayGoOnFull?.() !== true;
   }
 
   /** What this thread has not begun is for those that are free. */
@@ -359,6 +361,15 @@ export class WaitLoop {
   release(): void {
     this.#runner.pending--;
     this.#settled();
+  }
+
+  rests(): void {
+    this.#resting++;
+    this.#settled();
+  }
+
+  goesOn(): void {
+    this.#resting--;
   }
 
   #settled(): void {

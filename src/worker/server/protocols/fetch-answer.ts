@@ -134,6 +134,16 @@ async function soon(reading: Promise<Read>): Promise<Read | undefined> {
   }
 }
 
+/** What is read, whenever it comes: an event stream's next event may be long in coming. */
+async function inTime(message: ServerRequest, reading: Promise<Read>): Promise<Read> {
+  if (message.connection.pending === 0) message.rest(true);
+  try {
+    return await reading;
+  } finally {
+    message.rest(false);
+  }
+}
+
 /** @param ahead what is being read already */
 async function stream(
   message: ServerRequest,
@@ -145,7 +155,8 @@ async function stream(
   const { connection } = message;
   let sent = 0;
   while (connection.open) {
-    const read = await (ahead.shift() ?? reader.read());
+    const reading = ahead.shift() ?? reader.read();
+    const read = (await atOnce(reading)) ?? (await inTime(message, reading));
     if (read.done) break;
     cancelling.moves();
     const piece = bytesOf(read.value);

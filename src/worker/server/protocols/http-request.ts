@@ -65,6 +65,9 @@ export class ServerRequest implements HttpRequest {
   /** Of a streamed answer: whether it is sent in chunks, and ends the connection. */
   #chunks = false;
   #close = false;
+  #tell: ((rests: boolean) => void) | undefined;
+  #rests = false;
+  #isCopied = false;
 
   /** Called if the client ends its side, and if the connection ends (`isOver`), before the handler does. */
   onGone: ((isOver: boolean) => void) | undefined;
@@ -164,6 +167,23 @@ export class ServerRequest implements HttpRequest {
     this.connection.send(chunk);
   }
 
+  /** Its answer is kept nowhere, and its next piece may be long in coming; or it is there. */
+  rest(rests: boolean): void {
+    if (rests === this.#rests || this.#tell === undefined) return;
+    this.#rests = rests;
+    if (rests && !this.#isCopied) {
+      this.#isCopied = true;
+      this.#body = undefined;
+      this.#bytes = Buffer.from(this.#bytes);
+    }
+    this.#tell(rests);
+  }
+
+  /** Its handler's promise is pending. @param tell who is told of rest() */
+  mayRest(tell: (rests: boolean) => void): void {
+    this.#tell = tell;
+  }
+
   finish(): void {
     this.#state = ANSWERED;
     if (this.#chunks) this.connection.send('0\r\n\r\n');
@@ -185,6 +205,7 @@ export class ServerRequest implements HttpRequest {
     this.#ended = true;
     this.#bytes = NO_BYTES;
     this.onGone = undefined;
+    this.#tell = undefined;
   }
 
   /** The client has ended its side, or the connection has ended; the handler has not yet. */

@@ -51,6 +51,7 @@ export function http(options: HttpOptions = {}): Protocol<HttpRequest> {
 class HttpProtocol implements HookedProtocol<ServerRequest> {
   readonly [HOOKS]: ProtocolHooks<ServerRequest> = {
     settled: (request, _connection, failed) => request.settle(failed),
+    pending: (request, rests) => request.mayRest(rests),
     gone: (request, _connection, isOver) => request.leave(isOver),
   };
   readonly #maxHead: number;

@@ -41,6 +41,11 @@ export interface ProtocolHooks<M> {
    */
   settled?(message: M, connection: Connection, failed: boolean): void;
   /**
+   * The handler's promise is pending. `rests(true)` says that it waits for what takes nothing of its thread, with nothing of its answer
+   * kept here: it does not count for `concurrency`, until `rests(false)`. From the first of these on the message's bytes are not its.
+   */
+  pending?(message: M, rests: (rests: boolean) => void): void;
+  /**
    * While the handler's promise is pending, the peer has ended its side (it may read on), or the connection has ended (`isOver`); the
    * second may follow the first. settled() comes still.
    */
