@@ -207,6 +207,7 @@ test.each<[url: string, message: string]>([
   ['tcp://h', 'port'],
   ['tcp://h:1/path', 'nothing after'],
   ['tcp://unix:/a.sock:/path', 'nothing after'],
+  ['tcp://:secret@h:1', 'nothing after'],
   ['ftp://h/', 'address'],
   ['localhost:8080', 'address'],
   ['/path', 'address'],
@@ -218,6 +219,19 @@ test.each<[url: string, message: string]>([
   [`http://unix:/${'x'.repeat(108)}`, '107'],
 ])('refuses the address %j', (address, message) => {
   expect(() => parseTarget(address)).toThrow(coded('ERR_OUT_OF_RANGE', message));
+});
+
+test.each([
+  ['http://user:secret@h:80/a@b', 'http://h:80/a@b'],
+  ['http://user:half@secret@h/?q=a@b', 'http://h/?q=a@b'],
+  ['http://secret@h', 'http://h'],
+  ['http:user:secret@h/', 'http:h/'],
+  ['http:\\\\user:secret@h\\x@y', 'http:\\\\h\\x@y'],
+  ['HTTPS:///user:secret@h/', 'HTTPS:///h/'],
+  ['http://h/a@b', 'http://h/a@b'],
+  ['http://unix:app@1.sock:/x', 'http://unix:app@1.sock:/x'],
+])('user and password of %j are not in what is shown', (address, shown) => {
+  expect(parseTarget(address).url).toBe(shown);
 });
 
 test('a socket path may hold blanks, written as %20', () => {

@@ -301,7 +301,7 @@ export class Session {
     const threads = this.#shares(after);
     const finite = (value: number): number | null => (Number.isFinite(value) ? value : null);
     const result = completeResult({
-      urls: [plan.target.url.replace(/^([a-z]+:\/\/)[^/@]*@/i, '$1')],
+      urls: [plan.target.url],
       method: plan.method,
       settings: {
         connections: plan.connections,

@@ -3,7 +3,7 @@ import { invalidType, outOfRange } from '../errors.js';
 
 /** A parsed address. Either `host` and `port`, or `socketPath`. */
 export interface Target {
-  /** As given. */
+  /** As given, but without user and password: it is in every result. */
   readonly url: string;
   readonly protocol: 'http' | 'tcp';
   /** Whether it is https://. */
@@ -25,6 +25,8 @@ export interface Target {
 const EXPECTED = 'an address such as http://host:8080/path, tcp://[::1]:7000 or http://unix:/run/app.sock:/path';
 /** The notation of nginx's proxy_pass: the path of the socket, and after the next colon what is asked of it. */
 const UNIX = /^(https?|tcp):\/\/unix:([^:]+)(?::(.*))?$/i;
+/** All that URL's parser takes for user and password: after any slashes or none, up to the last @ before the path. */
+const USER = /^([a-z]+:[/\\]*)[^/\\?#]*@/i;
 
 /**
  * @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE
@@ -44,12 +46,12 @@ export function parseTarget(url: string | URL): Target {
   const tls = parsed.protocol === 'https:';
   const port = Number(parsed.port || (tls ? 443 : protocol === 'http' ? 80 : 0));
   if (port === 0) throw outOfRange('url', 'with a port from 1 to 65535, such as tcp://localhost:7000', text);
-  if (protocol === 'tcp' && (parsed.pathname.length > 1 || parsed.search || parsed.hash || parsed.username)) {
+  if (protocol === 'tcp' && (parsed.pathname.length > 1 || parsed.search || parsed.hash || hasUser(parsed))) {
     throw outOfRange('url', 'tcp://host:port, with nothing after it', text);
   }
   const credentials = `${decoded(parsed.username, text)}:${decoded(parsed.password, text)}`;
   return {
-    url: text,
+    url: hasUser(parsed) ? text.replace(USER, '$1') : text,
     protocol,
     tls,
     host: parsed.hostname.replace(/^\[(.*)\]$/, '$1'),
@@ -77,6 +79,10 @@ function unixTarget(url: string, [, scheme = '', socketPath = '', path = '']: Re
     path: `${asked.pathname}${asked.search}`,
     authority: 'localhost',
   };
+}
+
+function hasUser({ username, password }: URL): boolean {
+  return username !== '' || password !== '';
 }
 
 function hasControlOrBlank(text: string): boolean {
