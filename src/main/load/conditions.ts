@@ -23,8 +23,18 @@ export interface Condition {
 }
 
 const FORM = /^(p\d{1,2}(?:\.\d+)?|p100|min|mean|max|rate|errors)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*([a-zA-Z%µ/]*)$/;
-const TIMES: Readonly<Record<string, number>> = { us: 0.001, µs: 0.001, ms: 1, s: 1000 };
-const COUNTS: Readonly<Record<string, number>> = { '': 1, k: 1e3, K: 1e3, M: 1e6 };
+const TIMES: ReadonlyMap<string, number> = new Map([
+  ['us', 0.001],
+  ['µs', 0.001],
+  ['ms', 1],
+  ['s', 1000],
+]);
+const COUNTS: ReadonlyMap<string, number> = new Map([
+  ['', 1],
+  ['k', 1e3],
+  ['K', 1e3],
+  ['M', 1e6],
+]);
 const EXAMPLES = "such as 'p99<50ms', 'max<=1s', 'rate>10k', 'errors<0.1%' or 'errors<5'";
 
 /**
@@ -50,7 +60,7 @@ function scaled(
   if (ratios) return unit === 'x' ? { limit: amount, unit: 'x' } : undefined;
   if (subject === 'errors' && unit === '%') return { limit: amount, unit: '%' };
   const table = subject === 'rate' || subject === 'errors' ? COUNTS : TIMES;
-  const factor = table[subject === 'rate' ? unit.replace(/\/s$/, '') : unit];
+  const factor = table.get(subject === 'rate' ? unit.replace(/\/s$/, '') : unit);
   if (factor === undefined) return undefined;
   return { limit: amount * factor, unit: table === TIMES ? 'time' : 'number' };
 }
