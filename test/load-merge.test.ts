@@ -157,10 +157,24 @@ const wrong: Array<[name: string, json: unknown, code: string]> = [
   ['result.series.interval', { ...sample(), series: { ...sample().series, interval: 0 } }, 'ERR_OUT_OF_RANGE'],
   ['result.threads[0]', { ...sample(), threads: [7] }, 'ERR_INVALID_ARG_TYPE'],
   ['result.hosts', { ...sample(), hosts: [] }, 'ERR_OUT_OF_RANGE'],
-  ['histogram', { ...sample(), histogram: undefined }, 'ERR_INVALID_ARG_TYPE'],
+  ['result.histogram', { ...sample(), histogram: undefined }, 'ERR_INVALID_ARG_TYPE'],
+  ['result.histogram.count', { ...sample(), histogram: { ...sample().histogram, count: 1 } }, 'ERR_OUT_OF_RANGE'],
+  ['result.histogram.max', { ...sample(), histogram: { ...sample().histogram, max: 1e308 } }, 'ERR_OUT_OF_RANGE'],
+  ['result.tls.histogram.unit', { ...sample(), tls: { resumed: 0, histogram: {} } }, 'ERR_OUT_OF_RANGE'],
+  ['result.verdicts[0].condition', { ...sample(), verdicts: [{ condition: 'x<5' }] }, 'ERR_OUT_OF_RANGE'],
+  ['result.verdicts[0].condition', { ...sample(), verdicts: [{}] }, 'ERR_INVALID_ARG_TYPE'],
+  ['result.settings.rate', { ...sample(), settings: { ...sample().settings, rate: 1e308 } }, 'ERR_OUT_OF_RANGE'],
+  ['result.hosts[0].started', { ...sample(), hosts: [{ ...sample().hosts[0], started: 1e300 }] }, 'ERR_OUT_OF_RANGE'],
+  ['result.hosts', { ...sample(), hosts: Array(200_000).fill(sample().hosts[0]) }, 'ERR_OUT_OF_RANGE'],
+  [
+    'result.series.p99[0]',
+    { ...sample(), series: { ...sample().series, p99: sample().series.p99.map(() => 1.7e308) } },
+    'ERR_OUT_OF_RANGE',
+  ],
 ];
 test.each(wrong)('refuses JSON whose %s is wrong', (name, json, code) => {
-  expect(() => readResult(json)).toThrow(expect.objectContaining({ code, message: expect.stringContaining(name) }));
+  const read = () => readResult(json);
+  expect(read).toThrow(expect.objectContaining({ code, message: expect.stringContaining(name) }));
 });
 
 test('errors name the file', () => {

@@ -120,6 +120,7 @@ test('nothing in a result reaches the terminal as a command', () => {
     sample({
       urls: [evil],
       method: evil,
+      settings: { ...measured().settings, script: evil },
       statuses: { [evil]: 1, 200: 1, 201: 1 },
       errorDetails: { [evil]: 1 },
       errors: failing.errors,
@@ -247,6 +248,21 @@ test('numbers as people read them', () => {
     '3 min',
   ]);
   expect([compact(129_012), compact(0), percent(0.2561)]).toEqual(['129K', '0', '25.6%']);
+});
+
+test('figures that are as good as nothing, and a series of millions of intervals, are drawn like others', () => {
+  const tiny = Number.MIN_VALUE;
+  const zeros = [0, 0, 0];
+  const none = { interval: 1000, responses: zeros, bytes: zeros, errors: zeros, p99: [tiny, tiny, tiny] };
+  const slow = sample({
+    settings: { ...measured().settings, rate: tiny },
+    series: { ...none, p50: [tiny, tiny, tiny] },
+  });
+  expect(reportHtml(slow)).not.toMatch(/NaN|Infinity/);
+  const long = Array<number>(6_000_000).fill(1);
+  const series = { interval: 1, responses: long, bytes: long, errors: long, p50: long, p99: long };
+  const settings = { ...measured().settings, duration: null };
+  expect(reportText(sample({ series, settings }))).toContain('1 ms to 1 ms p99');
 });
 
 test('ticks are round and reach far enough', () => {

@@ -39,15 +39,16 @@ const EXAMPLES = "such as 'p99<50ms', 'max<=1s', 'rate>10k', 'errors<0.1%' or 'e
 
 /**
  * @param ratios whether limits are ratios to another result: `p99<1.1x`
+ * @param name what errors call it
  * @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE
  */
-export function parseCondition(value: unknown, ratios = false): Condition {
+export function parseCondition(value: unknown, ratios = false, name = 'require'): Condition {
   const examples = ratios ? "such as 'p99<1.1x' or 'rate>=0.95x'" : EXAMPLES;
-  if (typeof value !== 'string') throw invalidType('require', `conditions ${examples}`, value);
+  if (typeof value !== 'string') throw invalidType(name, `conditions ${examples}`, value);
   const text = value.trim();
   const [, subject = '', operator = '', amount = '', unit = ''] = FORM.exec(text) ?? [];
   const limit = scaled(subject, Number(amount), unit, ratios);
-  if (!isOperator(operator) || limit === undefined) throw outOfRange('require', `a condition ${examples}`, value);
+  if (!isOperator(operator) || limit === undefined) throw outOfRange(name, `a condition ${examples}`, value);
   return { text, subject, operator, ...limit };
 }
 

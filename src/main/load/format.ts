@@ -1,4 +1,5 @@
 /** Numbers as people read them. */
+import { printable } from '../terminal.js';
 import type { Verdict } from './conditions.js';
 import type { LoadResult } from './result.js';
 
@@ -59,7 +60,7 @@ export function settingsLine({ settings, hosts }: LoadResult): string {
     rate > 0 ? `open loop at ${ratesOf(settings)} requests/s` : 'closed loop',
     pipelining > 1 ? `pipelining ${pipelining}` : '',
     urls === null ? '' : urls === 1 ? '1 request' : `${number(urls)} requests in turn`,
-    script === null ? '' : `script ${script}`,
+    script === null ? '' : `script ${printable(script)}`,
     warmup > 0 ? `after ${time(warmup)} of warm-up` : '',
   ];
   return words.filter(Boolean).join(', ');

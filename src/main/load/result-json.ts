@@ -16,6 +16,9 @@ import {
   type TimeSeries,
 } from './result.js';
 
+/** Machines and threads of all that was merged. */
+const MOST_ITEMS = 50_000;
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
@@ -28,7 +31,7 @@ export function readResult(json: unknown, name = 'result'): LoadResult {
   const it = fields(json, name);
   if (it.format !== 1) throw outOfRange(`${name}.format`, '1: the JSON of epoll-pool load', it.format);
   const errors = fields(it.errors, `${name}.errors`);
-  const histogram = Histogram.fromJSON(it.histogram).toJSON();
+  const histogram = Histogram.fromJSON(it.histogram, `${name}.histogram`).toJSON();
   return completeResult({
     urls: list(it.urls, `${name}.urls`, text),
     method: text(it.method, `${name}.method`),
@@ -51,8 +54,8 @@ export function readResult(json: unknown, name = 'result'): LoadResult {
     },
     errorDetails: counts(it.errorDetails, `${name}.errorDetails`),
     series: series(it.series, `${name}.series`),
-    threads: list(it.threads, `${name}.threads`, thread),
-    hosts: atLeastOne(list(it.hosts, `${name}.hosts`, host), `${name}.hosts`),
+    threads: atMost(list(it.threads, `${name}.threads`, thread), `${name}.threads`),
+    hosts: atMost(atLeastOne(list(it.hosts, `${name}.hosts`, host), `${name}.hosts`), `${name}.hosts`),
     conditions: it.verdicts === undefined ? [] : list(it.verdicts, `${name}.verdicts`, condition),
     warnings: list(it.warnings, `${name}.warnings`, text),
     histogram,
@@ -86,7 +89,7 @@ function settings(json: unknown, name: string): LoadSettings {
 }
 
 function condition(json: unknown, name: string): string {
-  return parseCondition(fields(json, name).condition).text;
+  return parseCondition(fields(json, name).condition, false, `${name}.condition`).text;
 }
 
 function stopReason(json: unknown, name: string): StopReason | null {
@@ -98,7 +101,10 @@ function stopReason(json: unknown, name: string): StopReason | null {
 
 function measuredTls(json: unknown, name: string): MeasuredTls {
   const it = fields(json, name);
-  return { resumed: count(it.resumed, `${name}.resumed`), histogram: Histogram.fromJSON(it.histogram).toJSON() };
+  return {
+    resumed: count(it.resumed, `${name}.resumed`),
+    histogram: Histogram.fromJSON(it.histogram, `${name}.histogram`).toJSON(),
+  };
 }
 
 function stage(json: unknown, name: string): Stage {
@@ -162,6 +168,11 @@ function atLeastOne<T>(items: T[], name: string): T[] {
   return items;
 }
 
+function atMost<T>(items: T[], name: string): T[] {
+  if (items.length > MOST_ITEMS) throw outOfRange(name, `at most ${MOST_ITEMS} of them`, items.length);
+  return items;
+}
+
 function counts(json: unknown, name: string): Record<string, number> {
   return Object.fromEntries(
     Object.entries(fields(json, name)).map(([key, value]) => [key, count(value, `${name}[${JSON.stringify(key)}]`)]),
@@ -174,7 +185,10 @@ function count(json: unknown, name: string): number {
 
 function measure(json: unknown, name: string): number {
   if (typeof json !== 'number') throw invalidType(name, 'a number', json);
-  if (!(json >= 0 && json < Number.POSITIVE_INFINITY)) throw outOfRange(name, 'at least 0', json);
+  // What is larger is no time and no rate, and would be Infinity in what is made of it.
+  if (!(json >= 0 && json <= Number.MAX_SAFE_INTEGER)) {
+    throw outOfRange(name, `from 0 to ${Number.MAX_SAFE_INTEGER}`, json);
+  }
   return json;
 }
 

@@ -50,8 +50,7 @@ export function slotsOf(result: LoadResult, most: number): Slot[] {
 }
 
 function highest(values: ReadonlyArray<number | null>): number | null {
-  const found = values.filter(value => value !== null);
-  return found.length === 0 ? null : Math.max(...found);
+  return values.reduce((most, value) => (value === null || (most !== null && most >= value) ? most : value), null);
 }
 
 function secondsOf(result: LoadResult, from: number, to: number): number {

@@ -18,9 +18,12 @@ export function logarithmic([low, high]: readonly [number, number], range: reado
   return value => scale(Math.log10(Math.max(value, low)));
 }
 
+/** Less is nothing: the steps to it could not be told from 0. */
+const LEAST = 1e-12;
+
 /** About `count` round numbers from 0 to at least `high`. */
 export function linearTicks(high: number, count: number): number[] {
-  if (!(high > 0)) return [0, 1];
+  if (!(high > LEAST)) return [0, 1];
   const rough = high / count;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = ([1, 2, 2.5, 5, 10].find(factor => factor * power >= rough * 0.999) ?? 10) * power;

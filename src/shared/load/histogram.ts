@@ -10,6 +10,8 @@ const LOWEST_EXPONENT = -4;
 const HIGHEST_EXPONENT = 34;
 const BUCKETS = (HIGHEST_EXPONENT - LOWEST_EXPONENT) * STEPS;
 const LOWEST = 2 ** LOWEST_EXPONENT;
+/** Microseconds that JSON may have, a sum's too: more is none of time. */
+const MOST = 1e24;
 
 // The words before the buckets.
 const COUNT = 0;
@@ -194,28 +196,31 @@ export class Histogram {
     return { unit: 'us', count, sum: this.#words[SUM] ?? 0, min: this.min, max: this.max, buckets };
   }
 
-  /** @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE: what toJSON() cannot have given */
-  static fromJSON(json: unknown): Histogram {
+  /**
+   * @param name what errors call it
+   * @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE: what toJSON() cannot have given
+   */
+  static fromJSON(json: unknown, name = 'histogram'): Histogram {
     const histogram = new Histogram();
     const words = histogram.#words;
-    const { unit, count, sum, min, max, buckets } = fields(json);
-    if (unit !== 'us') throw outOfRange('histogram.unit', "'us'", unit);
-    if (!Array.isArray(buckets)) throw invalidType('histogram.buckets', 'an array', buckets);
+    const { unit, count, sum, min, max, buckets } = fields(json, name);
+    if (unit !== 'us') throw outOfRange(`${name}.unit`, "'us'", unit);
+    if (!Array.isArray(buckets)) throw invalidType(`${name}.buckets`, 'an array', buckets);
     let total = 0;
     for (const bucket of buckets) {
-      if (!Array.isArray(bucket)) throw invalidType('histogram.buckets', 'an array of pairs', bucket);
+      if (!Array.isArray(bucket)) throw invalidType(`${name}.buckets`, 'an array of pairs', bucket);
       const [from, n]: unknown[] = bucket;
-      const index = HEADER + indexOf(measure(from, 'histogram.buckets[][0]'));
-      const more = integer(n, 'histogram.buckets[][1]', 1, Number.MAX_SAFE_INTEGER);
+      const index = HEADER + indexOf(measure(from, `${name}.buckets[][0]`));
+      const more = integer(n, `${name}.buckets[][1]`, 1, Number.MAX_SAFE_INTEGER);
       words[index] = (words[index] ?? 0) + more;
       total += more;
     }
-    if (total !== count) throw outOfRange('histogram.count', `the sum of its buckets, ${total}`, count);
+    if (total !== count) throw outOfRange(`${name}.count`, `the sum of its buckets, ${total}`, count);
     words[COUNT] = total;
-    words[SUM] = measure(sum, 'histogram.sum');
-    words[MIN] = measure(min, 'histogram.min');
-    words[MAX] = measure(max, 'histogram.max');
-    if (histogram.min > histogram.max) throw outOfRange('histogram.min', 'at most histogram.max', min);
+    words[SUM] = measure(sum, `${name}.sum`);
+    words[MIN] = measure(min, `${name}.min`);
+    words[MAX] = measure(max, `${name}.max`);
+    if (histogram.min > histogram.max) throw outOfRange(`${name}.min`, `at most ${name}.max`, min);
     return histogram;
   }
 
@@ -241,13 +246,13 @@ function lowerEdge(index: number): number {
   return 2 ** (LOWEST_EXPONENT + Math.floor(index / STEPS)) * (1 + (index % STEPS) / STEPS);
 }
 
-function fields(json: unknown): Partial<Record<keyof HistogramJSON, unknown>> {
-  if (typeof json !== 'object' || json === null) throw invalidType('histogram', 'an object', json);
+function fields(json: unknown, name: string): Partial<Record<keyof HistogramJSON, unknown>> {
+  if (typeof json !== 'object' || json === null) throw invalidType(name, 'an object', json);
   return json;
 }
 
 function measure(value: unknown, name: string): number {
   if (typeof value !== 'number') throw invalidType(name, 'a number', value);
-  if (!(value >= 0 && value < Number.POSITIVE_INFINITY)) throw outOfRange(name, 'at least 0', value);
+  if (!(value >= 0 && value <= MOST)) throw outOfRange(name, `from 0 to ${MOST}`, value);
   return value;
 }
