@@ -100,6 +100,41 @@ test('a script that is not there, or that is none, is named, and nothing of this
   expect(result.stderr).toContain(`epoll-pool load: ${broken}: `);
 });
 
+test('what is wrong with an option names it, before anything is sent: code 2', async () => {
+  const [dir, server] = [folder(), await httpServer()];
+  const typed = join(dir, 'script.ts');
+  writeFileSync(typed, 'export const request = (n: number) => ({});');
+  const none = join(dir, 'none');
+  const below = join(typed, 'none');
+  const http = [server.url];
+  const https = ['https://127.0.0.1:9/'];
+  const wrong: Array<[args: string[], message: string]> = [
+    [[], '<url> must be given'],
+    [['--urls', dir, ...http], `--urls must be a file, not a directory; received '${dir}'`],
+    [['--urls', below, ...http], `--urls cannot be read: ENOTDIR: not a directory, open '${below}'`],
+    [['-b', `@${none}`, ...http], `--body cannot be read: ENOENT: no such file or directory, open '${none}'`],
+    [['--body-file', below, ...http], `--body-file cannot be read: ENOTDIR: not a directory, open '${below}'`],
+    [['--cacert', dir, ...https], `--cacert must be a file, not a directory; received '${dir}'`],
+    [['--key', none, ...https], `--key cannot be read: ENOENT: no such file or directory, open '${none}'`],
+    [['--cert', typed, ...https], '--cert: error:0480006C:PEM routines::no start line'],
+    [['--key', typed, ...https], '--key: error:'],
+    [['-k', ...http], '--insecure, --cacert, --cert, --key and --servername must be for https:// only'],
+    [['--resume', ...http], '--resume must be for https:// only'],
+    [['-H', 'X : y', ...http], '--headers: Header name must be a valid HTTP token ["X "]'],
+    [['-H', 'X: y\r\nZ: w', ...http], '--headers: Invalid character in header content ["X"]'],
+    [['-H', 'Content-Length: 3', ...http], `--headers ["content-length"] must be the body's length, 0; received '3'`],
+    [['--script', dir, ...http], `Directory import '${dir}' is not supported\n`],
+    [['--script', typed, ...http], `Unknown file extension ".ts" for ${typed}\n`],
+    [['--protocol', none, `tcp://127.0.0.1:${new URL(server.url).port}`], `Cannot find module '${none}'\n`],
+  ];
+  for (const [args, message] of wrong) {
+    const { code, stdout, stderr } = await cli(['load', '-n', '1', ...args]);
+    expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });
+    expect(stderr).toContain(`epoll-pool load: ${message}`);
+  }
+  expect(server.requests).toBe(0);
+});
+
 test('errors, or statuses that were not expected: code 1', async () => {
   const server = await httpServer(({ reply }) => reply(OK.replace('200', '404')));
   const refused = await cli(['load', '-n', '5', NOBODY]);

@@ -172,6 +172,7 @@ const wrong: Array<[options: object, code: string, name: string]> = [
   [{ require: 'p99<50' }, 'ERR_OUT_OF_RANGE', 'require'],
   [{ require: 'p101<50ms' }, 'ERR_OUT_OF_RANGE', 'require'],
   [{ require: 'errors<5ms' }, 'ERR_OUT_OF_RANGE', 'require'],
+  [{ tls: { key: 'secret' } }, 'ERR_OUT_OF_RANGE', "tls must be for https:// only; received [ 'key' ]"],
   [{ require: 'p99<5constructor' }, 'ERR_OUT_OF_RANGE', 'require'],
   [{ require: 'errors<5toString' }, 'ERR_OUT_OF_RANGE', 'require'],
   [{ require: 'rate>5%' }, 'ERR_OUT_OF_RANGE', 'require'],

@@ -1,4 +1,4 @@
-/** Reads a request's body from a file. */
+/** Reads a file that an option names, such as a request's body. */
 import { readFileSync } from 'node:fs';
 import { outOfRange } from '../../shared/errors.js';
 

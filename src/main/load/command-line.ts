@@ -1,7 +1,7 @@
 /** The command line of `epoll-pool load`: the options of load() by the same names, and where the result goes. */
-import { readFileSync } from 'node:fs';
 import { type ParseArgsConfig, parseArgs } from 'node:util';
-import { outOfRange } from '../../shared/errors.js';
+import { messageOf, outOfRange } from '../../shared/errors.js';
+import { UsageError } from '../usage.js';
 import { readBody } from './body-file.js';
 import type { LoadOptions } from './options.js';
 import { OUTPUT_OPTIONS, type Output, outputOf } from './output.js';
@@ -128,7 +128,7 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
     }),
     ...bodyOf(values.body, values['body-file']),
     ...(headers === undefined ? {} : { headers: parseHeaders(headers) }),
-    ...(values.urls === undefined ? {} : { urls: readFileSync(values.urls, 'utf8').split(/\r?\n/) }),
+    ...(values.urls === undefined ? {} : { urls: contents(values.urls, '--urls').toString('utf8').split(/\r?\n/) }),
     ...(conditions.length === 0 ? {} : { require: conditions }),
     ...tlsOf(values),
     ...(values['timeouts-count'] === undefined ? {} : { timeoutsCount: values['timeouts-count'] }),
@@ -139,8 +139,11 @@ export function parseLoadCommand(argv: readonly string[]): LoadCommand | undefin
 /** The name of an option of load() as it is typed on the command line; other words as they are. */
 export function asTyped(name: string): string {
   if (name === 'url') return '<url>';
+  if (name === 'tls') return '--insecure, --cacert, --cert, --key and --servername';
   if (name === 'tls.ca') return '--cacert';
+  if (name.startsWith('tls.')) return asTyped(name.slice('tls.'.length));
   if (name.startsWith('rate')) return '--rate';
+  if (name.startsWith('headers[')) return name.replace('headers', '--headers ');
   const typed = dashed(name);
   return Object.hasOwn(OPTIONS, typed) ? `--${typed}` : name;
 }
@@ -156,12 +159,22 @@ function dashed(name: string): string {
 function bodyOf(text: string | undefined, file: string | undefined): Pick<LoadOptions, 'body'> {
   if (file !== undefined) {
     if (text !== undefined) throw outOfRange('--body-file', 'given only without --body', file);
-    return { body: readBody(file, '--body-file') };
+    return { body: contents(file, '--body-file') };
   }
   if (text === undefined) return {};
   if (!text.startsWith('@')) return { body: text };
   if (text.startsWith('@@')) return { body: text.slice(1) };
-  return { body: readBody(text === '@-' ? STDIN : text.slice(1), '--body') };
+  return { body: contents(text === '@-' ? STDIN : text.slice(1), '--body') };
+}
+
+/** @throws UsageError, RangeError ERR_OUT_OF_RANGE that name the option */
+function contents(file: string | number, option: string): Buffer {
+  try {
+    return readBody(file, option);
+  } catch (error) {
+    if (error instanceof RangeError) throw error;
+    throw new UsageError(`${option} cannot be read: ${messageOf(error)}`);
+  }
 }
 
 const NUMBERS = ['connections', 'threads', 'requests', 'pipelining', 'stopAfter'] as const;
@@ -189,9 +202,9 @@ function tlsOf(values: {
   const { insecure, cacert, cert, key, servername, resume } = values;
   const tls = {
     ...(insecure === undefined ? {} : { rejectUnauthorized: !insecure }),
-    ...(cacert === undefined ? {} : { ca: readFileSync(cacert) }),
-    ...(cert === undefined ? {} : { cert: readFileSync(cert) }),
-    ...(key === undefined ? {} : { key: readFileSync(key) }),
+    ...(cacert === undefined ? {} : { ca: contents(cacert, '--cacert') }),
+    ...(cert === undefined ? {} : { cert: contents(cert, '--cert') }),
+    ...(key === undefined ? {} : { key: contents(key, '--key') }),
     ...(servername === undefined ? {} : { servername }),
   };
   return { ...(Object.keys(tls).length === 0 ? {} : { tls }), ...(resume === undefined ? {} : { resume }) };

@@ -65,16 +65,18 @@ function checked(argv: string[]): LoadCommand | undefined {
 }
 
 /** Who imports a script or a protocol is nothing to whoever has mistyped its name. */
-const OWN_IMPORT = / imported from \S*import-url\.js$/;
+const OWN_IMPORT = /(?: resolving ES modules)? imported from .*\/(import-url\.js|thread\.cjs)$/;
+const WRONG =
+  /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ERR_UNSUPPORTED_DIR_IMPORT|ERR_UNKNOWN_FILE_EXTENSION|ERR_OSSL_|ERR_TLS_|ERR_CRYPTO_|ENOENT$|ENOTDIR$|EACCES$|EISDIR$)/;
+const OF_HEADERS = /^ERR_INVALID_(HTTP_TOKEN|CHAR)$/;
 
-/** What is wrong with an option is wrong usage; so is a file that cannot be read. */
+/** What is wrong with an option is wrong usage; so is a module that is none. */
 function asUsage(error: unknown): unknown {
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
-  const usage =
-    /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ERR_OSSL_|ERR_TLS_|ERR_CRYPTO_|ENOENT$|EACCES$|EISDIR$)/;
-  return error instanceof Error && usage.test(String(code))
-    ? new UsageError(error.message.replace(/^[\w.[\]]+(?= must be )/, asTyped).replace(OWN_IMPORT, ''))
-    : error;
+  if (!(error instanceof Error && WRONG.test(String(code)))) return error;
+  const message = error.message.replace(/^[\w.[\]"-]+(?= must be |: )/, asTyped).replace(OWN_IMPORT, '');
+  // Node's own words for what is wrong with a header do not name the option.
+  return new UsageError(OF_HEADERS.test(String(code)) ? `--headers: ${message}` : message);
 }
 
 function label({ phase, elapsed, connections, responses, errors }: LoadProgress): string {

@@ -269,7 +269,8 @@ function tcpPart(given: Given, body: string | Uint8Array | undefined): Part {
 
 function tlsPart(target: Target, tls: unknown, resume: unknown): TlsClientOptions | undefined {
   if (target.tls) return checkTls(tls);
-  if (tls !== undefined) throw outOfRange('tls', 'for https:// only', tls);
+  // Not what they are: a key is a secret.
+  if (tls !== undefined) throw outOfRange('tls', 'for https:// only', Object.keys(Object(tls)));
   if (resume !== undefined) throw outOfRange('resume', 'for https:// only', resume);
   return undefined;
 }

@@ -1,6 +1,6 @@
 /** What https:// is tested with: node:tls's own options, checked before anything is opened. */
 import { X509Certificate } from 'node:crypto';
-import { createSecureContext } from 'node:tls';
+import { createSecureContext, type SecureContextOptions } from 'node:tls';
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import type { TlsClientOptions } from '../../shared/tls/context.js';
 
@@ -19,8 +19,21 @@ export function checkTls(value: unknown): TlsClientOptions {
   if (rejectUnauthorized !== undefined && typeof rejectUnauthorized !== 'boolean') {
     throw invalidType('tls.rejectUnauthorized', 'true or false', rejectUnauthorized);
   }
+  checkAlone('cert', { cert: options.cert });
+  checkAlone('key', { key: options.key, passphrase: options.passphrase });
   createSecureContext(options);
   return options;
+}
+
+/** OpenSSL's words do not say which of them it could not read. */
+function checkAlone(name: 'cert' | 'key', option: SecureContextOptions): void {
+  if (option[name] === undefined) return;
+  try {
+    createSecureContext(option);
+  } catch (error) {
+    if (error instanceof Error) error.message = `tls.${name}: ${error.message}`;
+    throw error;
+  }
 }
 
 /** Node takes what is no certificate for none at all, and then refuses every server. */
