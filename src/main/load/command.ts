@@ -8,6 +8,7 @@ import { load } from './index.js';
 import { planLoad } from './options.js';
 import { checkWritable, printResult } from './output.js';
 import type { LoadProgress } from './progress.js';
+import { isOfSetup } from './script-setup.js';
 
 /** Of the progress bar: it shows shares of this. */
 const WHOLE = 1000;
@@ -72,6 +73,7 @@ const OF_HEADERS = /^ERR_INVALID_(HTTP_TOKEN|CHAR)$/;
 
 /** What is wrong with an option is wrong usage; so is a module that is none. */
 function asUsage(error: unknown): unknown {
+  if (isOfSetup(error)) return error;
   const code: unknown = error instanceof Error ? Reflect.get(error, 'code') : undefined;
   if (!(error instanceof Error && WRONG.test(String(code)))) return error;
   const message = error.message.replace(/^[\w.[\]"-]+(?= must be |: )/, asTyped).replace(OWN_IMPORT, '');

@@ -16,6 +16,7 @@ import { checkLimits } from './limits.js';
 import { type LoadOptions, type LoadPlan, planLoad } from './options.js';
 import type { LoadProgress } from './progress.js';
 import type { LoadResult } from './result.js';
+import { setUp } from './script-setup.js';
 import { Session } from './session.js';
 
 export type { LoadProtocol } from '../../shared/load/protocol.js';
@@ -65,7 +66,7 @@ export async function load(options: LoadOptions & LoadHooks): Promise<LoadResult
   if (script.request !== undefined && plan.list.length > 0) {
     throw outOfRange('urls', "given only without a script's request()", options.urls);
   }
-  const data = await script.setup?.();
+  const data = await setUp(script);
   try {
     return await run(plan, script, data, hooks);
   } finally {
