@@ -3,7 +3,7 @@
  *
  * @module-tag slow
  */
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -249,6 +249,31 @@ test('a full disk, and a reader that has left: said in words, with the exit code
   const left = await shell('{ "$@"; echo "code $?" >&2; } | true');
   expect(left.stderr).toBe('code 141\n');
   const report = await cli(['load', '-n', '5', '--report', '/dev/full', server.url]);
-  expect(report).toMatchObject({ code: 1, stderr: expect.stringContaining('ENOSPC') });
+  expect(report.code).toBe(1);
+  expect(report.stderr).toMatch(/^epoll-pool load: --report \/dev\/full could not be written: ENOSPC/);
   expect(report.stdout).toContain('Errors    none');
+});
+
+test('files that cannot be written are refused before the test, and so is one that two options would write', async () => {
+  const [dir, server] = [folder(), await httpServer()];
+  const run = (...args: string[]) => cli(['load', '-n', '5', ...args, server.url]);
+  const same = join(dir, 'same');
+  const existing = join(dir, 'existing');
+  writeFileSync(existing, '');
+  symlinkSync(existing, join(dir, 'link'));
+  const wrong: Array<[args: string[], message: string]> = [
+    [['--report', ''], '--report  cannot be written: it has no name'],
+    [['--hdr', `${dir}/new/`], `--hdr ${dir}/new/ cannot be written: it is a folder`],
+    [['--csv', dir], `--csv ${dir} cannot be written: it is a folder`],
+    [['--report', join(same, 'x')], 'ENOENT'],
+    [['--report', same, '--csv', `${dir}/./same`], `--csv ${dir}/./same cannot be written: it is --report's file`],
+    [['--hdr', existing, '--csv', join(dir, 'link')], "it is --hdr's file"],
+  ];
+  for (const [args, message] of wrong) {
+    const { code, stdout, stderr } = await run(...args);
+    expect({ args, code, stdout }).toEqual({ args, code: 2, stdout: '' });
+    expect(stderr).toContain(message);
+  }
+  expect(server.requests).toBe(0);
+  expect(await run('--hdr', '/dev/null', '--csv', '/dev/null')).toMatchObject({ code: 0, stderr: '' });
 });

@@ -1,5 +1,4 @@
 /** `epoll-pool compare`: results side by side. */
-import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { parseArgs } from 'node:util';
 import { columns, type Paint, paintFor, printable } from '../terminal.js';
@@ -15,7 +14,7 @@ import {
 } from './compare.js';
 import { compareHtml } from './compare-html.js';
 import { type Condition, parseCondition } from './conditions.js';
-import { checkWritable, writtenText } from './output.js';
+import { checkWritable, writeOutput, writtenText } from './output.js';
 import { readResults } from './result-files.js';
 
 export const COMPARE_USAGE = `Usage: epoll-pool compare [options] <first.json> <later.json>...
@@ -63,7 +62,7 @@ export async function run(argv: string[]): Promise<number> {
   const { stdout } = process;
   stdout.write(values.json ? json(positionals, rows, verdicts) : text(results, rows, verdicts, paintFor(stdout)));
   if (report !== undefined) {
-    writeFileSync(report, compareHtml(results, rows, verdicts));
+    writeOutput('report', report, compareHtml(results, rows, verdicts));
     if (!values.json) stdout.write(writtenText([report]));
   }
   return verdicts.some(({ ok }) => !ok) ? 1 : 0;

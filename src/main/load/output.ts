@@ -1,6 +1,6 @@
 /** Where the result of a load test goes: text or JSON to stdout, a page and tables to files. */
-import { accessSync, constants, statSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { accessSync, constants, realpathSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
 import type { ParseArgsConfig } from 'node:util';
 import { messageOf } from '../../shared/errors.js';
 import { paintFor } from '../terminal.js';
@@ -37,15 +37,30 @@ export function outputOf(values: { json?: boolean; report?: string; hdr?: string
 
 /** Said before the test, not after it. @throws UsageError */
 export function checkWritable(output: Partial<Output>): void {
+  const seen = new Map<string, string>();
   for (const name of FILES) {
     const file = output[name];
-    if (file !== undefined) checkFile(name, file);
+    if (file === undefined) continue;
+    checkFile(name, file);
+    const path = placeOf(file);
+    const other = path === undefined ? undefined : seen.get(path);
+    if (other !== undefined) throw new UsageError(`--${name} ${file} cannot be written: it is --${other}'s file`);
+    if (path !== undefined) seen.set(path, name);
   }
+}
+
+/** Where it is, to be told from others; undefined of what takes several, such as a terminal or /dev/null. */
+function placeOf(file: string): string | undefined {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined) return resolve(file);
+  return found.isFile() ? realpathSync(file) : undefined;
 }
 
 function checkFile(name: string, file: string): void {
   try {
+    if (file === '') throw new Error('it has no name');
     const found = statSync(file, { throwIfNoEntry: false });
+    if (found === undefined && file.endsWith('/')) throw new Error('it is a folder');
     if (found === undefined) accessSync(dirname(file), constants.W_OK);
     else accessSync(file, constants.W_OK);
     if (found?.isDirectory() === true) throw new Error('it is a folder');
@@ -62,10 +77,19 @@ export function printResult(result: LoadResult, output: Output): void {
   for (const name of FILES) {
     const file = output[name];
     if (file === undefined) continue;
-    writeFileSync(file, WRITERS[name](result));
+    writeOutput(name, file, WRITERS[name](result));
     written.push(file);
   }
   if (!output.json) stdout.write(writtenText(written));
+}
+
+/** @throws Error that names the option */
+export function writeOutput(name: keyof typeof WRITERS, file: string, text: string): void {
+  try {
+    writeFileSync(file, text);
+  } catch (error) {
+    throw new Error(`--${name} ${file} could not be written: ${messageOf(error)}`, { cause: error });
+  }
 }
 
 /** Which files were written. */
