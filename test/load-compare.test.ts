@@ -9,8 +9,9 @@ import { join } from 'node:path';
 import { type LoadResult, load, mergeResults, readResult, reportHtml, reportText } from 'epoll-pool/load';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { curvesOf } from '../dist/main/load/chart-latency.js';
-import { compareResults } from '../dist/main/load/compare.js';
+import { compareResults, judgeRatios } from '../dist/main/load/compare.js';
 import { compareHtml } from '../dist/main/load/compare-html.js';
+import { parseCondition } from '../dist/main/load/conditions.js';
 import { intervalsCsv } from '../dist/main/load/intervals-csv.js';
 import { LatencySeries } from '../dist/main/load/latency-series.js';
 import { percentileText } from '../dist/main/load/percentile-text.js';
@@ -53,6 +54,24 @@ test('ratios are later to first; as many as before is 1, even of none', () => {
     values: [expect.any(Number), null],
     ratios: [1, null],
   });
+});
+
+test('a ratio is judged as it is, not as it is shown', () => {
+  const errors = (reset: number, conditions = ['errors<=1x', 'rate>=1x']) => {
+    const [first, later] = [100_000, reset].map(count =>
+      sample({ requests: 1e6, responses: 1e6 - count, errors: { ...measured().errors, reset: count } }),
+    );
+    if (first === undefined || later === undefined) throw new Error('two results');
+    const named = [first, later].map((result, i) => ({ name: String(i), result }));
+    return judgeRatios(
+      named,
+      conditions.map(text => parseCondition(text, true)),
+    ).map(({ ok }) => ok);
+  };
+  expect(errors(100_001)).toEqual([false, false]);
+  expect(errors(99_999)).toEqual([true, true]);
+  expect(errors(100_000)).toEqual([true, true]);
+  expect(errors(110_000, ['errors<=1.1x', 'errors<1.1x'])).toEqual([true, false]);
 });
 
 test('by command: side by side, with conditions for each later file', async () => {

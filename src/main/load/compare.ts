@@ -60,11 +60,11 @@ export function judgeRatios(results: readonly NamedResult[], conditions: readonl
   });
 }
 
-/** As many as before is 1, even of none. */
+/** As many as before is 1, even of none. Whole, for it is judged; but 0.33 of 0.3 is 1.1. */
 function ratio(value: number | null, first: number | null): number | null {
   if (value === null || first === null) return null;
   if (value === first) return 1;
-  return first === 0 ? null : Number((value / first).toPrecision(4));
+  return first === 0 ? null : Number((value / first).toPrecision(12));
 }
 
 /** A row's value in words. */
