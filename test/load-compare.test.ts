@@ -174,6 +174,17 @@ test('the latencies of each interval are those that came in it, also when interv
   expect(series.percentiles(0.5, 3).map(value => Math.round(value ?? 0))).toEqual([1, 1, 1]);
 });
 
+test('the latencies behind the end belong to the last interval', () => {
+  const [all, latencies] = [new Histogram(), new LatencySeries()];
+  [1000, 2000, 4000].forEach((us, i) => {
+    all.record(us);
+    latencies.sample(i, [all]);
+  });
+  latencies.cut(2);
+  expect(latencies.percentiles(0.99, 3).map(ms => ms && Math.round(ms))).toEqual([1, 4, null]);
+  expect(latencies.percentiles(0.5, 2).map(ms => ms && Math.round(ms))).toEqual([1, 2]);
+});
+
 test('a stall is seen in the latencies over time: JSON, text and page', async () => {
   let from = Number.NaN;
   const stalling = await httpServer(({ reply, index }) => {
@@ -260,6 +271,19 @@ test('CSV: a row for each interval', () => {
     '3000,3250,20,80,6,3,4,8',
     '',
   ]);
+});
+
+test('no interval lies behind the end, and those before it add up', async () => {
+  const server = await httpServer();
+  const result = await load({ url: server.url, connections: 5, rate: 200, duration: '300ms' });
+  const { series, duration, responses } = result;
+  expect(series.responses).toHaveLength(Math.ceil(duration / series.interval - 1e-6));
+  for (const other of [series.bytes, series.errors, series.p50, series.p99]) {
+    expect(other).toHaveLength(series.responses.length);
+  }
+  expect(series.responses.reduce((sum, n) => sum + n, 0)).toBe(responses);
+  const [, end] = intervalsCsv(result).trim().split('\n').at(-1)?.split(',').map(Number) ?? [];
+  expect(end).toBeCloseTo(duration, 2);
 });
 
 test('--hdr and --csv of a run, and of results that are merged', async () => {

@@ -24,16 +24,24 @@ export class LatencySeries {
     this.#next = before;
   }
 
+  /** What came behind the first `length` intervals belongs to the last of them. */
+  cut(length: number): void {
+    for (const slot of this.#slots.splice(length)) this.#merge(length - 1, slot);
+  }
+
   /** Draws so many intervals together to one. */
   coarsen(factor: number): void {
     const fine = this.#slots;
     this.#slots = [];
     fine.forEach((slot, i) => {
-      const index = Math.floor(i / factor);
-      const to = this.#slots[index] ?? new Map<number, number>();
-      for (const [bucket, count] of slot) to.set(bucket, (to.get(bucket) ?? 0) + count);
-      this.#slots[index] = to;
+      this.#merge(Math.floor(i / factor), slot);
     });
+  }
+
+  #merge(index: number, slot: Slot): void {
+    const to = this.#slots[index] ?? new Map<number, number>();
+    for (const [bucket, count] of slot) to.set(bucket, (to.get(bucket) ?? 0) + count);
+    this.#slots[index] = to;
   }
 
   /** What this share (0 to 1) of each of the first `length` intervals' latencies did not exceed, in milliseconds; null without any. */

@@ -102,6 +102,7 @@ export class Session {
       // Only what no thread goes on counting adds up.
       await this.#close();
       this.#tally.sample(this.#ended - this.#started);
+      this.#tally.end(this.#ended - this.#started);
       return this.#result(after);
     } finally {
       await this.#close();

@@ -8,6 +8,8 @@ import type { ErrorKind, TimeSeries } from './result.js';
 const LONGEST_SERIES = 600;
 const FIRST_INTERVAL = 100;
 const COARSER = 10;
+/** Of an interval: the clock's noise. */
+const EXACT = 1e-6;
 const KEYS = ['responses', 'bytes', 'errors'] as const;
 
 export class Tally {
@@ -144,6 +146,20 @@ export class Tally {
     // Percentiles cannot be spread: they belong where most of the time since the last sample was.
     this.#latencies.sample(Math.min(last, Math.floor((from + elapsed) / 2 / this.#interval)), this.#histograms());
     if (last >= LONGEST_SERIES) this.#coarsen();
+  }
+
+  /**
+   * The test has ended after so many milliseconds: what was put behind that, as the threads were heard a little later, belongs
+   * to the last interval before it.
+   */
+  end(elapsed: number): void {
+    const length = Math.max(1, Math.ceil(elapsed / this.#interval - EXACT));
+    this.#latencies.cut(length);
+    for (const key of KEYS) {
+      const series = this.#series[key];
+      const behind = series.splice(length).reduce((sum, n) => sum + n, 0);
+      series[length - 1] = (series[length - 1] ?? 0) + behind;
+    }
   }
 
   #coarsen(): void {
