@@ -237,6 +237,17 @@ test.each([
   expect(parseTarget(address).url).toBe(shown);
 });
 
+test('a path that begins with // is asked for as it is, wherever it is given', () => {
+  expect(parseTarget('http://h//a/b?c').path).toBe('//a/b?c');
+  expect(parseTarget('http://unix:/a.sock://a/b?c').path).toBe('//a/b?c');
+  expect(parseTarget('http://unix:/a.sock://[').path).toBe('//[');
+  const { list } = planLoad({ url, urls: ['//a/b?c', 'PUT ///ä#x'] });
+  expect(list.map(({ bytes }) => Buffer.from(bytes).toString().split('\r\n')[0])).toEqual([
+    'GET //a/b?c HTTP/1.1',
+    'PUT ///%C3%A4 HTTP/1.1',
+  ]);
+});
+
 test('a socket path may hold blanks, written as %20', () => {
   expect(parseTarget('http://unix:/a%20b.sock:/x')).toMatchObject({ socketPath: '/a b.sock', path: '/x' });
   expect(parseTarget('tcp://unix:/a.sock')).toMatchObject({ protocol: 'tcp', socketPath: '/a.sock' });

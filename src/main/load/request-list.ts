@@ -1,7 +1,7 @@
 /** Requests that are sent in turn, a line each: `/path` or `METHOD /path`. */
 import { invalidType, outOfRange } from '../../shared/errors.js';
 import { buildRequest, type HttpRequest, type RequestInit } from '../../shared/load/http-request.js';
-import type { Target } from '../../shared/load/target.js';
+import { askedPath, type Target } from '../../shared/load/target.js';
 
 const LINE = /^(?:(\S+)\s+)?(\/\S*)$/;
 
@@ -20,12 +20,8 @@ export function requestList(urls: unknown, target: Target, init: RequestInit): H
     const [, method, path] = LINE.exec(text) ?? [];
     if (path === undefined)
       throw outOfRange('urls', `lines such as '/path' or 'POST /path'; line ${i + 1} is not`, text);
-    const { pathname, search } = new URL(path.replace(/^\/+/, '/'), 'http://localhost');
     requests.push(
-      buildRequest(
-        { ...target, path: `${pathname}${search}` },
-        { ...init, ...(method === undefined ? {} : { method }) },
-      ),
+      buildRequest({ ...target, path: askedPath(path) }, { ...init, ...(method === undefined ? {} : { method }) }),
     );
   });
   if (requests.length === 0) throw outOfRange('urls', 'at least one line', urls);

@@ -68,7 +68,6 @@ function unixTarget(url: string, [, scheme = '', socketPath = '', path = '']: Re
     throw outOfRange('url', 'tcp://unix:/path/of.sock, with nothing after it', url);
   const socket = decoded(socketPath, url);
   if (Buffer.byteLength(socket) > 107) throw outOfRange('url', 'with a socket path of at most 107 bytes', url);
-  const asked = new URL(path.startsWith('/') ? path : `/${path}`, 'http://localhost');
   return {
     url,
     protocol,
@@ -76,9 +75,16 @@ function unixTarget(url: string, [, scheme = '', socketPath = '', path = '']: Re
     host: '',
     port: 0,
     socketPath: socket,
-    path: `${asked.pathname}${asked.search}`,
+    path: askedPath(path.startsWith('/') ? path : `/${path}`),
     authority: 'localhost',
   };
+}
+
+/** What a request line says for a path and its query: encoded, without a fragment. */
+export function askedPath(path: string): string {
+  // Not as a base's relative address: one that begins with // would name another host.
+  const { pathname, search } = new URL(`http://localhost${path}`);
+  return `${pathname}${search}`;
 }
 
 function hasUser({ username, password }: URL): boolean {
