@@ -187,6 +187,8 @@ const wrong: Array<[options: object, code: string, name: string]> = [
   [{ stopAfter: 0 }, 'ERR_OUT_OF_RANGE', 'stopAfter'],
   [{ stopAfter: '5' }, 'ERR_INVALID_ARG_TYPE', 'stopAfter'],
   [{ timeoutsCount: 1 }, 'ERR_INVALID_ARG_TYPE', 'timeoutsCount'],
+  [{ headers: new Headers({ a: 'b' }) }, 'ERR_INVALID_ARG_TYPE', 'headers'],
+  [{ headers: new Map([['a', 'b']]) }, 'ERR_INVALID_ARG_TYPE', 'headers'],
   [{ headers: { X: '\n' } }, 'ERR_INVALID_CHAR', 'X'],
   [{ url: 'tcp://h:1', protocol: 1 }, 'ERR_INVALID_ARG_TYPE', 'protocol'],
   [{ url: undefined }, 'ERR_INVALID_ARG_TYPE', 'url'],

@@ -100,7 +100,8 @@ export function traitsOf(method: string, lines: ReadonlyArray<readonly [name: st
 
 /** Every header as a line's name and value. @throws TypeError as buildRequest */
 export function headerLines(headers: unknown): Array<[name: string, value: string]> {
-  if (typeof headers !== 'object' || headers === null || Array.isArray(headers)) {
+  // What is iterated (Headers, a Map) has no names of its own, and would be no headers at all.
+  if (typeof headers !== 'object' || headers === null || Symbol.iterator in headers) {
     throw invalidType('headers', 'an object of names and values', headers);
   }
   const lines: Array<[string, string]> = [];
