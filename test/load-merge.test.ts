@@ -240,6 +240,14 @@ test('rates that were asked for add up; one closed loop makes it no rate', () =>
 
 test('none is refused', () => {
   expect(() => mergeResults([])).toThrow(expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }));
+  for (const wrong of [undefined, null, sample(), 'x', [null], [sample(), 'x']]) {
+    expect(() => Reflect.apply(mergeResults, undefined, [wrong])).toThrow(
+      expect.objectContaining({
+        code: 'ERR_INVALID_ARG_TYPE',
+        message: expect.stringMatching(/^results(\[\d\])? must/),
+      }),
+    );
+  }
 });
 
 test('in any order and any grouping', () => {

@@ -106,6 +106,11 @@ test('percentile(): any share of the latencies', () => {
   expect([percentile(result, 0), percentile(result, 1)]).toEqual([1, 1000]);
   expect(percentile(known([], { histogram: new Histogram().toJSON() }), 0.5)).toBeNull();
   expect(() => percentile(result, 95)).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_RANGE' }));
+  for (const none of [undefined, null, 'x']) {
+    expect(() => Reflect.apply(percentile, undefined, [none, 0.5])).toThrow(
+      expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),
+    );
+  }
   const wrong: unknown = '0.5';
   expect(() => Reflect.apply(percentile, undefined, [result, wrong])).toThrow(
     expect.objectContaining({ code: 'ERR_INVALID_ARG_TYPE' }),

@@ -22,6 +22,11 @@ const MOST_INTERVALS = 1_000_000;
  * @throws TypeError ERR_INVALID_ARG_TYPE for none, RangeError ERR_OUT_OF_RANGE for series whose intervals are no multiples
  */
 export function mergeResults(results: readonly LoadResult[]): LoadResult {
+  const given: unknown = results;
+  if (!Array.isArray(given)) throw invalidType('results', 'an array of results', given);
+  given.forEach((result: unknown, i) => {
+    if (typeof result !== 'object' || result === null) throw invalidType(`results[${i}]`, 'a result', result);
+  });
   const [first] = results;
   if (first === undefined) throw invalidType('results', 'at least one result', results);
   const histogram = new Histogram();

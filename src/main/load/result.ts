@@ -219,6 +219,8 @@ function summary(histogram: Histogram): LatencySummary {
  * @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE
  */
 export function percentile(result: Pick<LoadResult, 'histogram'>, share: number): number | null {
+  const given: unknown = result;
+  if (typeof given !== 'object' || given === null) throw invalidType('result', 'a result', given);
   if (typeof share !== 'number') throw invalidType('share', 'a number from 0 to 1', share);
   if (!(share >= 0 && share <= 1)) throw outOfRange('share', 'from 0 to 1', share);
   const histogram = Histogram.fromJSON(result.histogram);
