@@ -77,6 +77,19 @@ test('what request(n) leaves out is as the options have it; what it says replace
   expect(lines[2]).toEqual(['X-A: common', 'X-B: common', 'Content-Length: 2']);
 });
 
+test('a Content-Length among the options is that of their body; a script’s requests say their own', async () => {
+  const { server, seen } = await keeping();
+  const script = file(`const all = [{}, { body: 'longer' }, { method: 'GET', body: '' }];
+  export const request = n => all[n];`);
+  const headers = { 'content-length': '4', 'X-A': 'b' };
+  await load({ url: server.url, script, headers, body: 'four', connections: 1, requests: 3 });
+  expect(seen.map(({ line, body, head }) => [line, body, ...head.split('\r\n').slice(2)])).toEqual([
+    ['POST /', 'four', 'X-A: b', 'Content-Length: 4'],
+    ['POST /', 'longer', 'X-A: b', 'Content-Length: 6'],
+    ['GET /', '', 'X-A: b', 'Content-Length: 0'],
+  ]);
+});
+
 test('bodies larger than a socket takes at once, each its own', async () => {
   let wrong = 0;
   const { server, seen } = await keeping((_head, body) => {

@@ -15,6 +15,7 @@ export interface RequestBase {
 }
 
 const NO_BODY = new Uint8Array(0);
+const LENGTH = 'content-length';
 
 export class RequestBuilder {
   /** The request that was made last is in its first `length` bytes. */
@@ -23,6 +24,8 @@ export class RequestBuilder {
   traits = 0;
 
   readonly #base: RequestBase;
+  /** Whether the options have a Content-Length: then each request has, though it be 0. */
+  readonly #saysLength: boolean;
   // Scripts tend to give the same headers again: the lines of the last ones.
   #headers: unknown;
   #method = '';
@@ -32,6 +35,7 @@ export class RequestBuilder {
 
   constructor(base: RequestBase) {
     this.#base = base;
+    this.#saysLength = base.headers.some(([name]) => name.toLowerCase() === LENGTH);
   }
 
   /** @throws TypeError, RangeError as buildRequest(), for what a script has returned */
@@ -48,7 +52,9 @@ export class RequestBuilder {
     if (method !== this.#method || headers !== this.#headers || this.#lines === '') this.#prepare(method, headers);
     const size = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length;
     const length =
-      !this.#hasLength && (body !== undefined || WITH_BODY.has(method)) ? `Content-Length: ${size}\r\n` : '';
+      !this.#hasLength && (body !== undefined || this.#saysLength || WITH_BODY.has(method))
+        ? `Content-Length: ${size}\r\n`
+        : '';
     this.#write(`${method} ${path} HTTP/1.1\r\n${this.#lines}${length}\r\n`, body, size);
     this.traits = this.#lineTraits;
   }
@@ -57,9 +63,11 @@ export class RequestBuilder {
     const { headers: defaults, authority, credentials } = this.#base;
     const own = headers === undefined ? [] : headerLines(headers);
     const names = new Set(own.map(([name]) => name.toLowerCase()));
-    const lines: Line[] = [...defaults.filter(([name]) => !names.has(name.toLowerCase())), ...own];
+    if (names.has(LENGTH)) throw outOfRange('headers', 'without Content-Length in a script', headers);
+    // What the options say of the length is true of their own body: each request says its own.
+    const others = defaults.filter(([name]) => !names.has(name.toLowerCase()) && name.toLowerCase() !== LENGTH);
+    const lines: Line[] = [...others, ...own];
     const all = new Set(lines.map(([name]) => name.toLowerCase()));
-    if (all.has('content-length')) throw outOfRange('headers', 'without Content-Length in a script', headers);
     const head: string[] = [];
     if (!all.has('host')) head.push(`Host: ${authority}`);
     if (credentials !== undefined && !all.has('authorization')) {
