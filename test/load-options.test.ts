@@ -190,6 +190,10 @@ const wrong: Array<[options: object, code: string, name: string]> = [
   [{ headers: new Headers({ a: 'b' }) }, 'ERR_INVALID_ARG_TYPE', 'headers'],
   [{ headers: new Map([['a', 'b']]) }, 'ERR_INVALID_ARG_TYPE', 'headers'],
   [{ headers: { X: '\n' } }, 'ERR_INVALID_CHAR', 'X'],
+  [{ script: '' }, 'ERR_OUT_OF_RANGE', 'script'],
+  [{ script: new URL('http://h/script.mjs') }, 'ERR_OUT_OF_RANGE', 'script'],
+  [{ url: 'tcp://h:1', protocol: '' }, 'ERR_OUT_OF_RANGE', 'protocol'],
+  [{ url: 'https://h', tls: [] }, 'ERR_INVALID_ARG_TYPE', 'tls'],
   [{ url: 'tcp://h:1', protocol: 1 }, 'ERR_INVALID_ARG_TYPE', 'protocol'],
   [{ url: undefined }, 'ERR_INVALID_ARG_TYPE', 'url'],
 ];

@@ -322,5 +322,9 @@ function moduleURL(module: unknown, name: string): string {
     throw invalidType(name, 'a path or a file: URL', module);
   }
   const text = String(module);
+  // An empty path would be the folder, another URL's text a path.
+  if (text === '' || (module instanceof URL && module.protocol !== 'file:')) {
+    throw outOfRange(name, 'a path or a file: URL', text);
+  }
   return text.startsWith('file:') ? pathToFileURL(fileURLToPath(text)).href : pathToFileURL(text).href;
 }

@@ -9,7 +9,7 @@ const PEM = /-----BEGIN (?:TRUSTED |X509 )?CERTIFICATE-----[^-]+-----END (?:TRUS
 
 /** @throws TypeError ERR_INVALID_ARG_TYPE, RangeError ERR_OUT_OF_RANGE (`ca` that is no PEM), what node:tls says */
 export function checkTls(value: unknown): TlsClientOptions {
-  if (value !== undefined && (typeof value !== 'object' || value === null))
+  if (value !== undefined && (typeof value !== 'object' || value === null || Array.isArray(value)))
     throw invalidType('tls', 'an object', value);
   const options: TlsClientOptions = { ALPNProtocols: HTTP1, ...value };
   const { ca, servername, rejectUnauthorized } = options;
