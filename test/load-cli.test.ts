@@ -215,15 +215,18 @@ test.runIf(hasTerminal)('a progress bar on a terminal, gone when the result come
   expect(shown.startsWith('GET ')).toBe(true);
 });
 
-test.runIf(hasTerminal)('on a narrow terminal the progress bar keeps to one line', async () => {
-  const server = await httpServer();
-  const env = { TERM: 'xterm', NO_COLOR: '1' };
-  const { stdout } = await cliOnTerminal(['load', '-d', '1s', server.url], env, 40);
-  const lines = stdout.split('\r\x1b[2K').slice(1, -1);
-  expect(lines.length).toBeGreaterThan(3);
-  for (const line of lines) expect(line.length).toBeLessThan(40);
-  expect(lines.some(line => line.includes('█'))).toBe(true);
-});
+test.runIf(hasTerminal).each([40, 20])(
+  'on a terminal of %i columns the progress bar keeps to one line',
+  async width => {
+    const server = await httpServer();
+    const env = { TERM: 'xterm', NO_COLOR: '1' };
+    const { stdout } = await cliOnTerminal(['load', '-d', '1s', server.url], env, width);
+    const lines = stdout.split('\r\x1b[2K').slice(1, -1);
+    expect(lines.length).toBeGreaterThan(3);
+    for (const line of lines) expect(line.length).toBeLessThan(width);
+    expect(lines.some(line => line.includes('█'))).toBe(width === 40);
+  },
+);
 
 test.each([64, 96, 128])('with %i fds the largest -c is named, and works', async files => {
   const server = await httpServer();

@@ -30,7 +30,7 @@ export class ProgressLine {
     const width = Math.max(0, Math.min(BAR, room - label.length - 1 - percent.length));
     const filled = Math.round((width * Math.min(done, all)) / all);
     const bar = '█'.repeat(filled) + this.#paint('dim', '░'.repeat(width - filled));
-    this.#output.write(`${CLEAR}${label.slice(0, room - percent.length)} ${bar}${percent}`.trimEnd());
+    this.#output.write(`${CLEAR}${label.slice(0, Math.max(0, room - percent.length - 1))} ${bar}${percent}`.trimEnd());
   }
 
   clear(): void {
