@@ -190,6 +190,9 @@ const wrong: Array<[options: object, code: string, name: string]> = [
   [{ headers: new Headers({ a: 'b' }) }, 'ERR_INVALID_ARG_TYPE', 'headers'],
   [{ headers: new Map([['a', 'b']]) }, 'ERR_INVALID_ARG_TYPE', 'headers'],
   [{ headers: { X: '\n' } }, 'ERR_INVALID_CHAR', 'X'],
+  ...['method', 'headers', 'expect', 'body', 'bodyFile', 'urls', 'script', 'require', 'stopAfter', 'rate'].map(
+    (name): [object, string, string] => [{ [name]: null }, 'ERR_INVALID_ARG_TYPE', name],
+  ),
   [{ script: '' }, 'ERR_OUT_OF_RANGE', 'script'],
   [{ script: new URL('http://h/script.mjs') }, 'ERR_OUT_OF_RANGE', 'script'],
   [{ url: 'tcp://h:1', protocol: '' }, 'ERR_OUT_OF_RANGE', 'protocol'],

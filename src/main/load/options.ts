@@ -241,7 +241,7 @@ function httpPart(target: Target, given: Given, body: string | Uint8Array | unde
     request: request.bytes,
     traits: request.traits,
     list: list.map(({ bytes, traits }) => ({ bytes, traits })),
-    expected: expectedStatuses(expect ?? '2xx,3xx'),
+    expected: expectedStatuses(expect === undefined ? '2xx,3xx' : expect),
     expect: expect === undefined ? null : String(expect),
     ...(script === undefined ? {} : { script: moduleURL(script, 'script') }),
     base: {

@@ -49,8 +49,8 @@ export const WITH_BODY = new Set(['POST', 'PUT', 'PATCH']);
  */
 export function buildRequest(target: Target, init: RequestInit = {}): HttpRequest {
   const body = bodyBytes(init.body);
-  const method = checkMethod(init.method ?? (body === undefined ? 'GET' : 'POST'));
-  const lines = headerLines(init.headers ?? {});
+  const method = checkMethod(init.method === undefined ? (body === undefined ? 'GET' : 'POST') : init.method);
+  const lines = headerLines(init.headers === undefined ? {} : init.headers);
   const given = new Map(lines.map(([name, value]) => [name.toLowerCase(), value]));
 
   const head = [`${method} ${target.path} HTTP/1.1`];
