@@ -18,7 +18,7 @@ import { percentileText } from '../dist/main/load/percentile-text.js';
 import { slotsOf } from '../dist/main/load/slots.js';
 import { Histogram } from '../dist/shared/load/histogram.js';
 import { measured, sample, seriesOf } from './load-sample.ts';
-import { cli } from './support/cli.ts';
+import { cli, cliOnTerminal, hasTerminal } from './support/cli.ts';
 import { httpServer, OK } from './support/load-server.ts';
 
 vi.setConfig({ testTimeout: 60_000 });
@@ -94,6 +94,13 @@ test('by command: side by side, with conditions for each later file', async () =
     { file: 'c.json', condition: 'errors<=1x', ok: true, value: 1 },
   ]);
   expect(json.files).toEqual(files);
+});
+
+test.runIf(hasTerminal)('errors where there were none are shown as worse', async () => {
+  const files = saved(spread(1), spread(1, { errors: { ...measured().errors, reset: 5 } }));
+  const { stdout } = await cliOnTerminal(['compare', ...files], { TERM: 'xterm-256color' });
+  expect(stdout).toMatch(/\[31mErrors +0 +5.\[39m/);
+  expect(stdout).not.toMatch(/\[3\dmResponses/);
 });
 
 test('files of the same name are told apart by their folders', async () => {

@@ -116,8 +116,10 @@ function text(
 }
 
 /** By the last result: whether it is better or worse than the first. */
-function styleOf({ ratios, better }: ComparedRow): 'green' | 'red' | 'reset' {
-  const last = ratios.at(-1) ?? 1;
+function styleOf({ values, ratios, better }: ComparedRow): 'green' | 'red' | 'reset' {
+  // Where the first is 0 there is no ratio, but more.
+  const isMore = values[0] === 0 && (values.at(-1) ?? 0) > 0;
+  const last = isMore ? Number.POSITIVE_INFINITY : (ratios.at(-1) ?? 1);
   if (Math.abs(last - 1) < WORTH) return 'reset';
   return last > 1 === (better === 'more') ? 'green' : 'red';
 }
