@@ -170,6 +170,12 @@ test('the page has the figures', () => {
   expect(reportHtml(sample())).toContain('<p class="none">none</p>');
 });
 
+test('latencies of nothing but timeouts stand in the table and on the page', () => {
+  const result = sample({ responses: 0, statuses: {}, settings: { ...measured().settings, timeoutsCount: true } });
+  expect(reportText(result)).toContain(time(result.latency.p90 ?? 0));
+  expect(reportHtml(result)).toContain(`data-name="p90">${time(result.latency.p90 ?? 0)}</td>`);
+});
+
 test('the page has all settings', () => {
   const settings = {
     ...measured().settings,

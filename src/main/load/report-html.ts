@@ -50,8 +50,9 @@ function tiles(result: LoadResult): string {
   return `<dl class="tiles">${items.map(tile).join('')}</dl>`;
 }
 
-function percentiles({ latency: it, responses }: LoadResult): string {
-  if (responses === 0) return '';
+function percentiles({ latency: it, histogram }: LoadResult): string {
+  // Not by the responses: timeouts may count among the latencies.
+  if (histogram.count === 0) return '';
   const names = ['min', 'p50', 'p75', 'p90', 'p95', 'p99', 'p99.9', 'max', 'mean', '± stddev'];
   const values = [it.min, it.p50, it.p75, it.p90, it.p95, it.p99, it.p999, it.max, it.mean, it.stddev];
   return `<section>${table(names.map(n), [values.map(value => n(timeOrNone(value)))], 'stack')}</section>`;
