@@ -170,6 +170,21 @@ test('the page has the figures', () => {
   expect(reportHtml(sample())).toContain('<p class="none">none</p>');
 });
 
+test('errors that ended a test, and those that came with them', () => {
+  const ended = (reset: number, hosts = measured().hosts) =>
+    reportText(
+      sample({
+        stopped: 'errors',
+        errors: { ...measured().errors, reset },
+        settings: { ...measured().settings, stopAfter: 3 },
+        hosts,
+      }),
+    );
+  expect(ended(3)).toContain('\n! Ended after 3 errors, as asked for.\n');
+  expect(ended(12)).toContain('\n! Ended after 12 errors: 3 were asked for, the others were under way then.\n');
+  expect(ended(12, [...measured().hosts, ...measured().hosts])).toContain('\n! Ended after 12 errors, as asked for.\n');
+});
+
 test('latencies of nothing but timeouts stand in the table and on the page', () => {
   const result = sample({ responses: 0, statuses: {}, settings: { ...measured().settings, timeoutsCount: true } });
   expect(reportText(result)).toContain(time(result.latency.p90 ?? 0));

@@ -72,11 +72,19 @@ export function ratesOf({ rate, stages }: LoadResult['settings']): string {
   return stages.map(({ to, over }) => `${number(to)} (${time(over)})`).join(', ');
 }
 
+/** What was under way when there were enough may have failed as well. */
+function endedAfterErrors({ errorCount, settings: { stopAfter }, hosts }: LoadResult): string {
+  const all = errorCount === 1 ? '1 error' : `${number(errorCount)} errors`;
+  // Of several machines each has counted for itself.
+  if (stopAfter === null || errorCount <= stopAfter || hosts.length > 1) return `Ended after ${all}, as asked for.`;
+  return `Ended after ${all}: ${number(stopAfter)} were asked for, the others were under way then.`;
+}
+
 /** What a reader must know before believing the figures. */
 export function remarks(result: LoadResult): string[] {
   const found = [...result.warnings];
   if (result.interrupted) found.push(`Interrupted after ${time(result.duration)}.`);
-  if (result.stopped === 'errors') found.push(`Ended after ${number(result.errorCount)} errors, as asked for.`);
+  if (result.stopped === 'errors') found.push(endedAfterErrors(result));
   const { timeout } = result.errors;
   if (timeout > 0) {
     const what = timeout === 1 ? '1 request' : `${number(timeout)} requests`;
