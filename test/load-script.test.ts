@@ -411,6 +411,13 @@ test('a module that is no script, or a file that is not there, is wrong usage; a
   expect(thrown).toMatchObject({ code: 1, stdout: '', stderr: 'epoll-pool load: my own words\n' });
   const coded = `export const request = () => { throw Object.assign(new Error('gone'), { code: 'ENOENT' }); };`;
   expect(await run('--script', file(coded))).toMatchObject({ code: 1, stdout: '', stderr: 'epoll-pool load: gone\n' });
+  const top = `import { readFileSync } from 'node:fs'; readFileSync('/nowhere'); ${coded}`;
+  const missing = await run('--script', file(top));
+  expect(missing).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringMatching(/^epoll-pool load: ENOENT.*\n$/),
+  });
   const early = `${coded.replace('request', 'setup')} export const check = () => true;`;
   expect(await run('--script', file(early))).toMatchObject({ code: 1, stdout: '', stderr: 'epoll-pool load: gone\n' });
   expect(server.requests).toBe(0);

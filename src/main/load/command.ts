@@ -68,7 +68,7 @@ function checked(argv: string[]): LoadCommand | undefined {
 /** Who imports a script or a protocol is nothing to whoever has mistyped its name. */
 const OWN_IMPORT = /(?: resolving ES modules)? imported from .*\/(import-url\.js|thread\.cjs)$/;
 const WRONG =
-  /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ERR_UNSUPPORTED_DIR_IMPORT|ERR_UNKNOWN_FILE_EXTENSION|ERR_OSSL_|ERR_TLS_|ERR_CRYPTO_|ENOENT$|ENOTDIR$|EACCES$|EISDIR$)/;
+  /^(ERR_INVALID_|ERR_OUT_OF_RANGE|ERR_MODULE_NOT_FOUND|ERR_UNSUPPORTED_DIR_IMPORT|ERR_UNKNOWN_FILE_EXTENSION|ERR_OSSL_|ERR_TLS_|ERR_CRYPTO_|EACCES$)/;
 const OF_HEADERS = /^ERR_INVALID_(HTTP_TOKEN|CHAR)$/;
 
 /** What is wrong with an option is wrong usage; so is a module that is none. */
