@@ -1,7 +1,7 @@
 /** for await over an instance: what was fetched of an fd that was unregistered, modified or registered anew is not yielded. */
 import fs from 'node:fs';
 import { syncBuiltinESMExports } from 'node:module';
-import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT, Epoll, type Event } from 'epoll-pool';
+import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT, Epoll, type Event, Waker } from 'epoll-pool';
 import * as sys from 'epoll-pool/sys';
 import { describe, expect, test } from 'vitest';
 import { closing, drain, eventfd, signal, socketpair } from './support/fds.ts';
@@ -260,4 +260,13 @@ test('a connection that is closed for another’s sake, and a new one under its 
   closing(fresh);
   closing(silent);
   expect(seen).toEqual([a]);
+});
+
+test('a Waker that was closed: its event is not yielded', async () => {
+  const epoll = instance();
+  const waker = owned(new Waker(epoll, 1));
+  const other = eventfd(1);
+  epoll.register(other, { events: EPOLLIN | EPOLLET, data: 2 });
+  waker.wake();
+  expect(await yieldedAfter(epoll, () => waker.close())).toEqual([{ events: EPOLLIN, data: 2n }]);
 });

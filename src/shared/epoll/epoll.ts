@@ -20,6 +20,9 @@ const data = new Uint32Array(2);
 let isEpoll: (value: unknown) => boolean;
 let set: (epoll: Epoll, op: number, fd: number, events: number, halves: Uint32Array) => void;
 
+/** EPOLL_CTL_DEL of an fd that is about to be closed: nothing if the instance is closed, or has it no more. @internal */
+export let release: (epoll: Epoll, fd: number) => void;
+
 /** One epoll_ctl with an fd that `open` makes and that is closed again if the kernel refuses it. @internal */
 export function control(epoll: Epoll, op: number, open: () => number, events: number, halves: Uint32Array): number {
   if (!isEpoll(epoll)) throw invalidType('epoll', 'an Epoll', epoll);
@@ -53,6 +56,9 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
   static {
     isEpoll = value => typeof value === 'object' && value !== null && #fd in value;
     set = (epoll, op, fd, events, halves) => epoll.#set(op, fd, events, halves);
+    release = (epoll, fd) => {
+      if (!epoll.closed) epoll.#remove(epoll.#fd, fd);
+    };
   }
 
   /**
@@ -116,10 +122,15 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
   unregister(fd: FdLike): void {
     const target = args.descriptor(fd);
     const epfd = this.#open('epoll_ctl', target);
-    this.#fetched?.prepare(target);
-    const code = sys.epollControl(epfd, EPOLL_CTL_DEL, target, null);
+    const code = this.#remove(epfd, target);
     if (code < 0) throw new EpollError(code, 'epoll_ctl', target);
-    this.#fetched?.delete(target);
+  }
+
+  #remove(epfd: number, fd: number): number {
+    this.#fetched?.prepare(fd);
+    const code = sys.epollControl(epfd, EPOLL_CTL_DEL, fd, null);
+    if (code === 0) this.#fetched?.delete(fd);
+    return code;
   }
 
   #control(op: number, fd: FdLike, event: EventInit): void {

@@ -3,8 +3,8 @@ import { rawDescriptor, word64 } from '../arguments.js';
 import { EAGAIN, EINTR, EpollError } from '../errors.js';
 import * as sys from '../kernel/syscalls.js';
 import { Borrowed } from './borrowed.js';
-import { control, type Epoll } from './epoll.js';
-import { EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLLET, EPOLLIN } from './flags.js';
+import { control, type Epoll, release } from './epoll.js';
+import { EPOLL_CTL_ADD, EPOLLET, EPOLLIN } from './flags.js';
 
 const ONE = new BigUint64Array([1n]);
 
@@ -62,7 +62,7 @@ export class Waker implements Disposable {
     this.#fd = -1;
     if (this.#epoll === undefined || fd < 0) return;
     // Unregistered as well, in case a child process or a dup keeps the eventfd open.
-    if (!this.#epoll.closed) sys.epollControl(this.#epoll.fd, EPOLL_CTL_DEL, fd, null);
+    release(this.#epoll, fd);
     sys.close(fd);
   }
 
