@@ -235,6 +235,22 @@ test('of loops beside one another: what one does with its event counts for what 
   expect(seen).toEqual([0n, 2n]);
 });
 
+test('of loops that begin beside one another while all is ready: the same', async () => {
+  const epoll = owned(new Epoll());
+  const fds = [eventfd(1), eventfd(1), eventfd(1)];
+  for (const [i, fd] of fds.entries()) epoll.register(fd, { events: EPOLLIN | EPOLLET, data: i });
+  const seen: bigint[] = [];
+  const loop = async (): Promise<void> => {
+    for await (const { data } of epoll) {
+      seen.push(data);
+      if (data === 0n) epoll.unregister(fds[1] ?? -1);
+      if (data === 2n) epoll.close();
+    }
+  };
+  await within(Promise.all([loop(), loop(), loop()]));
+  expect(seen).toEqual([0n, 2n]);
+});
+
 test('a connection that is closed for another’s sake, and a new one under its number', async () => {
   const epoll = owned(new Epoll());
   const [a, writer] = socketpair();

@@ -156,6 +156,35 @@ test('it runs beside waitAsync, each event to one of them', async () => {
   expect(events.dataAt(0)).toBe(1n);
 });
 
+test('with a wait between loops: each is given an event, in the order asked', async () => {
+  const epoll = owned(new Epoll());
+  const fds = [eventfd(), eventfd(), eventfd()];
+  for (const [i, fd] of fds.entries()) epoll.register(fd, { events: EPOLLIN | EPOLLET, data: i });
+  const events = new Events(1);
+  const first = take(epoll, 1);
+  const waiting = epoll.waitAsync(events, 10_000);
+  const last = take(epoll, 1);
+  await new Promise(setImmediate);
+  for (const fd of fds) signal(fd);
+  expect(await within(Promise.all([first, waiting, last]))).toEqual([[0], 1, [2]]);
+  expect(events.dataAt(0)).toBe(1n);
+});
+
+test('a wait that nothing comes for keeps no loop behind it from what is fetched already', async () => {
+  const epoll = owned(new Epoll());
+  const fds = [eventfd(), eventfd(), eventfd()];
+  for (const [i, fd] of fds.entries()) epoll.register(fd, { events: EPOLLIN | EPOLLET, data: i });
+  const [first, second] = [take(epoll, 1), take(epoll, 1)];
+  await new Promise(setImmediate);
+  for (const fd of fds) signal(fd);
+  await first; // all three are fetched; the second is behind it still
+  const waiting = epoll.waitAsync(new Events(1), 10_000);
+  const third = take(epoll, 1);
+  expect(await within(Promise.all([second, third]))).toEqual([[1], [2]]);
+  signal(fds[0] ?? -1);
+  expect(await within(waiting)).toBe(1);
+});
+
 test('an instance closed behind its back: the loop rejects, and shows no event twice', async () => {
   const epoll = new Epoll();
   once(epoll, 2);
@@ -192,4 +221,24 @@ test('timers run while the fds are always ready', async () => {
   for await (const _ of epoll) if (ticks >= 10 || performance.now() > end) break;
   clearInterval(timer);
   expect(ticks).toBeGreaterThanOrEqual(10);
+});
+
+test('the event loop has its turns while a slow body is given what was fetched at once', async () => {
+  const epoll = owned(new Epoll());
+  once(epoll, 50);
+  let turns = 0;
+  let going = true;
+  const turn = (): void => {
+    turns++;
+    if (going) setImmediate(turn);
+  };
+  setImmediate(turn);
+  let n = 0;
+  for await (const _ of epoll) {
+    const end = performance.now() + 3;
+    while (performance.now() < end);
+    if (++n === 50) break;
+  }
+  going = false;
+  expect(turns).toBeGreaterThanOrEqual(15);
 });

@@ -54,9 +54,9 @@ export class Fetched {
     return this.#next >= this.#events.length;
   }
 
-  /** When it is empty: takes what is ready. @returns how many, or the negative errno */
-  fetch(): number {
-    this.#events = this.isClear ? this.#many : this.#one;
+  /** When it is empty: takes what is ready. @param many no more than one otherwise @returns how many, or the negative errno */
+  fetch(many = true): number {
+    this.#events = many && this.isClear ? this.#many : this.#one;
     this.#next = 0;
     this.#fetches++;
     return fill(this.#events, waitFor, this.#epfd, 0);

@@ -17,8 +17,9 @@ export interface WaitOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** An event of an iteration, beside an answer of many. */
+/** An event of an iteration, beside an answer of many; and one that was fetched with others. */
 const EVENT_WEIGHT = 1 / 16;
+const FETCHED_WEIGHT = 1 / 4096;
 /** How often a wait on an instance that another thread may close looks whether it has: no event tells. */
 const CHECK_MS = 250;
 
@@ -30,8 +31,9 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
   /** Lets go of what else would end it. */
   readonly release?: () => void;
-  /** Whose next event it is for. */
+  /** Whose next event it is for, and what has been fetched for all of them. */
   readonly iteration?: object;
+  readonly fetched?: Fetched;
 }
 
 /** Calls `onTimeout` when the time is over. Timers may come early by the loop's clock, and no timer is longer than 24.8 days. */
@@ -70,6 +72,8 @@ export class LoopWait {
   #closed = false;
   /** How many in the queue are for iterations. */
   #iterating = 0;
+  /** Which iteration was given an event last; it may not have come to look at it yet. */
+  #holder: object | undefined;
   readonly #onReady = (code: number): void => {
     this.#watching = false;
     if (code < 0) this.#failAll(code, code === -EBADF ? 'epoll_wait' : 'epoll_ctl');
@@ -98,31 +102,40 @@ export class LoopWait {
   /** The next event for an iteration; done once the instance is closed, or the iteration cancelled. */
   next(iteration: object, fetched: Fetched): Promise<IteratorResult<Event>> {
     let isDue = false;
-    let event = this.#iterating === 0 ? fetched.shift() : undefined;
-    if (event === undefined && this.#queue.size === 0) {
-      isDue = loopIsDue(fetched.isClear ? 1 : EVENT_WEIGHT);
-      const n = isDue ? 0 : fetched.fetch();
+    // What is there is theirs who have asked before.
+    if (this.#iterating === 0 && (!fetched.isEmpty || this.#queue.size === 0)) {
+      const weight = !fetched.isEmpty ? FETCHED_WEIGHT : fetched.isClear ? 1 : EVENT_WEIGHT;
+      // What another loop does with the event it was just given may concern what this one would be given.
+      isDue = (this.#holder ?? iteration) !== iteration || loopIsDue(weight);
+      const n = isDue || !fetched.isEmpty ? 0 : fetched.fetch();
       if (n < 0) return Promise.reject(new EpollError(n, 'epoll_wait', this.#fd));
-      event = fetched.shift();
+      if (!isDue && !fetched.isEmpty) return Promise.resolve(this.#give(iteration, fetched));
     }
-    if (event !== undefined) return Promise.resolve(resultOf(event));
     return new Promise((resolve, reject) => {
       this.#iterating++;
       this.#add({
-        look: () => (fetched.isEmpty ? fetched.fetch() : 1),
-        resolve: n => resolve(resultOf(n > 0 ? fetched.shift() : undefined)),
+        // Beside waits that are no iteration's one at a time: what is fetched is out of their reach.
+        look: () => (fetched.isEmpty ? fetched.fetch(this.#queue.size === this.#iterating) : 1),
+        resolve: n => resolve(n > 0 ? this.#give(iteration, fetched) : resultOf(undefined)),
         reject: error => (this.#closed ? resolve(resultOf(undefined)) : reject(error)),
         release: () => this.#iterating--,
         iteration,
+        fetched,
       });
-      // Not fetched before the loop has had its turn.
+      // Not before the loop has had its turn.
       if (isDue) this.#serveSoon();
       else this.#watch();
     });
   }
 
+  #give(iteration: object, fetched: Fetched): IteratorResult<Event> {
+    this.#holder = iteration;
+    return resultOf(fetched.shift());
+  }
+
   /** Ends what the iteration waits for. */
   cancel(iteration: object): void {
+    if (this.#holder === iteration) this.#holder = undefined;
     for (const waiter of this.#queue) if (waiter.iteration === iteration) this.#settle(waiter, 0);
   }
 
@@ -178,18 +191,26 @@ export class LoopWait {
    */
   #serve(): void {
     let isFirst = true;
+    let isDrained = false;
     for (const waiter of this.#queue) {
-      if (waiter.iteration !== undefined && !isFirst) break;
+      // What an iteration has fetched is no news to the kernel: those behind one that finds nothing are not to wait for that.
+      if (isDrained && (waiter.fetched?.isEmpty ?? true)) continue;
+      if (waiter.iteration !== undefined && !isFirst) {
+        this.#serveSoon();
+        return;
+      }
       const n = waiter.look(false);
       if (n === 0) {
-        this.#watch();
-        return;
+        isDrained = true;
+        if (this.#iterating === 0) break;
+        continue;
       }
       if (n < 0) this.#fail(waiter, new EpollError(n, 'epoll_wait', this.#fd));
       else this.#settle(waiter, n);
       isFirst = false;
     }
-    if (this.#queue.size > 0) this.#serveSoon();
+    if (isDrained) this.#watch();
+    else if (this.#queue.size > 0) this.#serveSoon();
   }
 
   #serveSoon(): void {
