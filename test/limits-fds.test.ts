@@ -166,3 +166,25 @@ test('EMFILE: a thread that dies is replaced once there is room', async () => {
   );
   expect(result).toMatchObject({ code: 0, stderr: '', stdout: 'ERR_WORKER_EXITED 8,8\n' });
 });
+
+test('EMFILE: waits on the event loop that could not begin take no event from those that come later', async () => {
+  const result = await runLimited(
+    { fds: 60 },
+    `
+    const epoll = new Epoll();
+    const fd = sys.eventfd(0);
+    epoll.register(fd, { events: EPOLLIN | EPOLLET, data: 1 });
+    const fill = [];
+    for (;;) { try { fill.push(sys.dup(0)); } catch { break; } }
+    const code = ({ code }) => code;
+    print(await epoll.waitAsync(new lib.Events(1)).catch(code));
+    print(await epoll.waitAsync(new lib.Events(1), 60_000).catch(code));
+    print(await epoll[Symbol.asyncIterator]().next().catch(code));
+    for (const copy of fill) sys.close(copy);
+    const waiting = epoll.waitAsync(new lib.Events(1), 10_000);
+    sys.write(fd, new BigUint64Array([1n]));
+    print(await waiting);
+  `,
+  );
+  expect(result).toEqual({ code: 0, signal: null, stdout: 'EMFILE\nEMFILE\nEMFILE\n1\n', stderr: '' });
+});

@@ -173,9 +173,14 @@ export class LoopWait {
   /** Asks the reactor for the next event, unless that is under way. */
   #watch(): void {
     if (this.#watching || this.#queue.size === 0) return;
-    const code = reactor().notify(this.#fd, this.#onReady);
-    if (code < 0) this.#failAll(code, 'epoll_ctl');
-    else this.#watching = true;
+    try {
+      const code = reactor().notify(this.#fd, this.#onReady);
+      if (code < 0) this.#failAll(code, 'epoll_ctl');
+      else this.#watching = true;
+    } catch (error) {
+      // There is no reactor yet, and no fd for one. Whoever stayed in the queue would take events that nobody gets.
+      for (const waiter of this.#queue) this.#fail(waiter, error);
+    }
   }
 
   #checkClosed(): void {

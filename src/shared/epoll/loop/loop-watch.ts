@@ -81,9 +81,9 @@ function byPollHandle(onReady: () => void): LoopWatch {
 }
 
 function byDatagramSocket(onReady: () => void): LoopWatch {
+  const fd = opened(udpSocket(), 'socket');
   const socket = createSocket('udp4');
   socket.on('error', onReady);
-  const fd = opened(udpSocket(), 'socket');
   socket.bind({ fd, exclusive: true }); // exclusive: not by way of a cluster's primary
   socket.unref();
   try {
