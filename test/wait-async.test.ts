@@ -175,6 +175,29 @@ test('a borrower’s close ends its own wait; the owner’s ends those of its bo
   expect(await ofSecond).toMatchObject({ code: 'EBADF' });
 });
 
+test('an owner that closes between two waits of a borrower: the second takes nothing of who has the number next', async () => {
+  const owner = new Epoll();
+  const fd = eventfd();
+  owner.register(fd, { events: EPOLLIN | EPOLLET, data: 1 });
+  const borrower = owned(Epoll.borrow(owner.fd));
+  const iterator = borrower[Symbol.asyncIterator]();
+  const replace = async (): Promise<Epoll> => {
+    expect(await borrower.waitAsync(new Events(1), 10_000)).toBe(1);
+    const number = owner.fd;
+    owner.close();
+    const next = owned(new Epoll());
+    expect(next.fd).toBe(number);
+    next.register(eventfd(1), { events: EPOLLIN | EPOLLET, data: 2 });
+    return next;
+  };
+  const replaced = replace();
+  const refused = rejection(iterator.next());
+  await new Promise(setImmediate);
+  signal(fd);
+  expect(await within(refused)).toMatchObject({ name: 'EpollError', code: 'EBADF' });
+  expect((await replaced).wait(new Events(1), 0)).toBe(1);
+});
+
 test('an instance whose fd is closed behind its back: EBADF, and nothing crashes', async () => {
   const epoll = new Epoll();
   const waiting = rejection(epoll.waitAsync(new Events(1), 50));

@@ -219,6 +219,8 @@ export class LoopWait {
   }
 
   #serveSoon(): void {
+    // The owner may close it before that, and another instance have its number: the reactor tells.
+    if (this.#borrowed) this.#watch();
     setImmediate(() => this.#serve());
   }
 
