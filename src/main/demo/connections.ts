@@ -47,6 +47,7 @@ async function openSome(
   const address = server.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
   let left = count;
+  let stop = (): void => {};
   const all = new Promise<void>((resolve, reject) => {
     const accept = (socket: Socket): void => {
       try {
@@ -55,14 +56,17 @@ async function openSome(
         socket.destroy();
         reject(error);
       }
-      if (--left > 0) return;
-      server.off('connection', accept);
-      resolve();
+      if (--left === 0) resolve();
     };
     server.on('connection', accept);
-    server.once('error', reject);
+    server.on('error', reject);
+    stop = () => void server.off('connection', accept).off('error', reject);
   });
   const begun = Array.from({ length: count }, () => connect({ port, host: '127.0.0.1', noDelay: true }));
   clients.push(...begun);
-  await Promise.all([all, ...begun.map(client => once(client, 'connect'))]);
+  try {
+    await Promise.all([all, ...begun.map(client => once(client, 'connect'))]);
+  } finally {
+    stop();
+  }
 }
