@@ -2,9 +2,10 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT } from 'epoll-pool';
+import { EPOLLET, EPOLLIN, EPOLLONESHOT, EPOLLOUT, Epoll } from 'epoll-pool';
 import { afterEach, expect, test } from 'vitest';
 import { inspectCommand } from '../dist/main/inspect/command.js';
+import { knowsRegisteredFiles } from '../dist/shared/kernel/syscalls.js';
 
 const children: ChildProcess[] = [];
 afterEach(() => {
@@ -70,6 +71,14 @@ async function watchedBy(pid: number, epfd: number): Promise<Map<number, Record<
   expect(report.pid).toBe(pid);
   const instance = report.instances.find(({ fd }) => fd === epfd);
   return new Map(instance?.watched.map(entry => [Number(entry.fd), entry]));
+}
+
+function hasKcmp(): boolean {
+  const [epoll, other] = [new Epoll(), new Epoll()];
+  epoll.register(other, { events: EPOLLIN });
+  const known = knowsRegisteredFiles(epoll.fd, other.fd);
+  for (const one of [epoll, other]) one.close();
+  return known;
 }
 
 test('every kind of fd, with its flags and data', async () => {
@@ -211,6 +220,44 @@ test('registrations whose number was closed, or used again, while the file stays
   const { out } = await inspect(String(pid));
   expect(out).toMatch(/ closed\n/);
   expect(out).toMatch(/ reused\n/);
+});
+
+test('the same of files that share an inode, as eventfds and timerfds do', async ({ skip }) => {
+  if (!hasKcmp()) skip('this kernel, or this sandbox, has no kcmp(2)');
+  const { pid, said } = await start(
+    `const epoll = new Epoll();
+     const number = sys.eventfd(5);
+     epoll.register(number, { events: EPOLLIN, data: 1 });
+     const kept = sys.dup(number);
+     sys.close(number);
+     const fresh = sys.timerfd(60_000);
+     epoll.register(fresh, { events: EPOLLIN, data: 2 });
+     const closed = sys.eventfd(6);
+     epoll.register(closed, { events: EPOLLIN, data: 3 });
+     const copy = sys.dup(closed);
+     sys.close(closed);
+     say({ epoll: epoll.fd, number, fresh, kept, closed, copy });`,
+    fdsOf,
+  );
+  const { epoll, number, fresh, kept, closed, copy } = said;
+  expect(fresh).toBe(number);
+  const report: { instances: Array<{ fd: number; watched: Array<Record<string, unknown>> }> } = JSON.parse(
+    (await inspect('--json', String(pid))).out,
+  );
+  const watched = report.instances.find(({ fd }) => fd === epoll)?.watched ?? [];
+  const rows = watched.map(({ fd, kind, text, data, stale }) => ({ data, fd, kind, text, stale }));
+  rows.sort((a, b) => Number(a.data) - Number(b.data));
+  expect(rows).toEqual([
+    { data: '1', fd: number, kind: 'eventfd', text: `eventfd, count 5, open as fd ${kept}`, stale: 'reused' },
+    {
+      data: '2',
+      fd: number,
+      kind: 'timerfd',
+      text: expect.stringMatching(/^timerfd, monotonic, expires/),
+      stale: undefined,
+    },
+    { data: '3', fd: closed, kind: 'eventfd', text: `eventfd, count 6, open as fd ${copy}`, stale: 'closed' },
+  ]);
 });
 
 test('without a pid: every other process that has epoll instances', async () => {

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseRegistered } from '../../shared/epoll/fdinfo.js';
 import { EPOLLET, EPOLLEXCLUSIVE, EPOLLONESHOT, EPOLLWAKEUP, formatFlags } from '../../shared/epoll/flags.js';
+import { compareWatched } from '../../shared/kernel/syscalls.js';
 import { describeFile, type FileInfo, inodeOf } from './files.js';
 import { findSockets } from './sockets.js';
 
@@ -47,10 +48,15 @@ export function inspectProcess(pid: number, root = '/proc'): ProcessEpolls {
   const epolls = epollsOf(links);
   const inodes = new Set<string>();
   const wanted = epolls.map(fd => {
+    let nth = 0; // of those that are registered under one number
     const found = readInfo(process, fd)
       .split('\n')
       .flatMap(line => parseRegistered(line).map(entry => ({ ...entry, line })))
-      .sort((a, b) => a.fd - b.fd);
+      .sort((a, b) => a.fd - b.fd)
+      .map((entry, i, all) => {
+        nth = all[i - 1]?.fd === entry.fd ? nth + 1 : 0;
+        return { ...entry, nth };
+      });
     for (const { fd, line } of found) {
       for (const inode of [inodeOf(links.get(fd) ?? '', 'socket'), registeredInode(line)]) {
         if (inode !== undefined) inodes.add(inode);
@@ -63,11 +69,12 @@ export function inspectProcess(pid: number, root = '/proc'): ProcessEpolls {
   const describe = (fd: number): FileInfo => describeFile(links.get(fd) ?? '', readInfo(process, fd), sockets);
   const instances = wanted.map(({ fd, found }) => ({
     fd,
-    watched: found.map(({ fd, events, data, line }): Watched => {
-      const stale = staleness(process, links.get(fd), fd, line);
-      const file = stale === undefined ? describe(fd) : describeStale(links, line, describe);
+    watched: found.map(({ fd: number, events, data, line, nth }): Watched => {
+      const is: Comparison = candidate => (root === '/proc' ? compare(pid, candidate, fd, number, nth) : undefined);
+      const stale = staleness(process, links.get(number), number, line, is);
+      const file = stale === undefined ? describe(number) : describeStale(links, line, describe, is);
       const spent = (events & EPOLLONESHOT) !== 0 && (events & ~NOT_READINESS) === 0;
-      return { fd, ...file, events, flags: formatFlags(events), data, spent, ...(stale ? { stale } : {}) };
+      return { fd: number, ...file, events, flags: formatFlags(events), data, spent, ...(stale ? { stale } : {}) };
     }),
   }));
   return { pid, command: commandOf(process), instances };
@@ -161,12 +168,33 @@ function registeredInode(line: string): string | undefined {
   return inode === undefined ? undefined : BigInt(`0x${inode}`).toString();
 }
 
-function staleness(process: string, link: string | undefined, fd: number, line: string): Watched['stale'] {
+/** Whether an fd of the process is the registered file; undefined: the kernel does not say. */
+type Comparison = (fd: number) => boolean | undefined;
+
+function compare(pid: number, fd: number, epfd: number, number: number, nth: number): boolean | undefined {
+  try {
+    const order = compareWatched(pid, fd, epfd, number, nth);
+    return order < 0 ? undefined : order === 0;
+  } catch {
+    return undefined; // no koffi
+  }
+}
+
+function staleness(
+  process: string,
+  link: string | undefined,
+  fd: number,
+  line: string,
+  is: Comparison,
+): Watched['stale'] {
   if (link === undefined) return 'closed';
   const registered = registeredInode(line);
   if (registered === undefined) return undefined;
   const inode = inodeOf(link, 'socket') ?? inodeOf(link, 'pipe') ?? inodeByStat(join(process, 'fd', String(fd)));
-  return inode === undefined || inode === registered ? undefined : 'reused';
+  if (inode === undefined) return undefined;
+  if (inode !== registered) return 'reused';
+  // All files without a name (eventfd, timerfd …) share one inode.
+  return isAnonymous(link) && is(fd) === false ? 'reused' : undefined;
 }
 
 function inodeByStat(path: string): string | undefined {
@@ -177,11 +205,22 @@ function inodeByStat(path: string): string | undefined {
   }
 }
 
+function isAnonymous(link: string): boolean {
+  return link.startsWith('anon_inode:');
+}
+
 /** The registered file by another number, if the process has one; sockets and pipes are known by their inodes. */
-function describeStale(links: ReadonlyMap<number, string>, line: string, describe: (fd: number) => FileInfo): FileInfo {
+function describeStale(
+  links: ReadonlyMap<number, string>,
+  line: string,
+  describe: (fd: number) => FileInfo,
+  is: Comparison,
+): FileInfo {
   const inode = registeredInode(line);
   for (const [fd, link] of links) {
-    if (inode === undefined || (inodeOf(link, 'socket') ?? inodeOf(link, 'pipe')) !== inode) continue;
+    const own = inodeOf(link, 'socket') ?? inodeOf(link, 'pipe');
+    const isSame = inode !== undefined && (own === undefined ? isAnonymous(link) && is(fd) === true : own === inode);
+    if (!isSame) continue;
     const file = describe(fd);
     return { ...file, text: `${file.text}, open as fd ${fd}` };
   }

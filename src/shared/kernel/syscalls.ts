@@ -272,6 +272,19 @@ export function knowsRegisteredFiles(epfd: number, fd: number): boolean {
 }
 
 /**
+ * kcmp(2), KCMP_EPOLL_TFD, in another process: 0 if its `fd` is the file that its instance `epfd` watches as the `nth` of those
+ * registered under the number `number`, above 0 if it is another, or the negative errno.
+ */
+export function compareWatched(pid: number, fd: number, epfd: number, number: number, nth: number): number {
+  const c = libc();
+  watched[0] = epfd;
+  watched[1] = number;
+  watched[2] = nth;
+  const order = c.kcmp(NR_KCMP, pid, pid, KCMP_EPOLL_TFD, fd, watched);
+  return order < 0 ? failure() : order;
+}
+
+/**
  * fstat(2): the mode, or the negative errno.
  *
  * @param out at least 144 bytes; the device comes first, then the inode, 64 bits each
