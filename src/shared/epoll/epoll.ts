@@ -155,7 +155,8 @@ export class Epoll implements Disposable, AsyncIterable<Event> {
    * epoll_wait(2): blocks this thread until an event arrives or `timeout` milliseconds pass, fills `events`, returns how
    * many (0: timed out). -1 or Infinity (the default is -1) waits for ever, 0 only looks, fractions are honoured. A signal
    * does not end it: EINTR is retried with the time that is left. Safe from many threads at once. Closing the instance
-   * does not wake it (nor does it in C): use a Waker.
+   * does not wake it (nor does it in C): use a Waker, and close once no thread waits any more. In a Worker, which enters the
+   * kernel anew every 20 ms, a wait that goes on would come to whatever instance has the fd's number by then.
    *
    * @throws TypeError, RangeError for arguments; EpollError EBADF, EINVAL (not an epoll fd)
    */
