@@ -110,3 +110,25 @@ test('timers, I/O and output of a thread go on between runs', async () => {
     return Number(messages.at(-1)) > 5;
   }, 'ticks');
 });
+
+test.each([
+  ['a constructor that throws', `Object.defineProperty(promise, 'constructor', { get() { throw new Error('no'); } });`],
+  ['a then() that throws', `promise.then = () => { throw new Error('no'); };`],
+  ['a then() that answers twice', 'promise.then = done => { done(); done(); };'],
+])('a promise with %s: its run ends once, and the thread goes on', async (_, oddity) => {
+  const handler = module(`
+    export default ready => {
+      ready.read(new Uint8Array(8));
+      ready.post(ready.fd);
+      const promise = Promise.resolve();
+      ${oddity}
+      return promise;
+    };
+  `);
+  const { service, messages } = await start({ handler, threads: 1, concurrency: 2 });
+  const fds = Array.from({ length: 6 }, () => eventfd(1));
+  for (const fd of fds) await service.register(fd, { events: EPOLLIN });
+  await until(() => messages.length === fds.length, 'a run of each');
+  await within(service.close());
+  expect(total(service, 'handled')).toBe(fds.length);
+});

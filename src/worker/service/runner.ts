@@ -241,18 +241,18 @@ export class Runner {
     this.#finished(ready);
   }
 
-  #await(ready: ReadyRegistration, promise: PromiseLike<unknown>): void {
+  /** Not by then(): a promise may have one of its own, or a constructor that throws. `await` comes back once, whatever they do. */
+  async #await(ready: ReadyRegistration, promise: PromiseLike<unknown>): Promise<void> {
     this.pending++;
-    const goOn = (failed: boolean, error?: unknown): void => {
-      this.pending--;
-      if (failed) this.#failed(ready, error);
-      else this.#finished(ready);
-      this.#onSettled();
-    };
-    Promise.resolve(promise).then(
-      () => goOn(false),
-      error => goOn(true, error),
-    );
+    let goOn = (): void => this.#finished(ready);
+    try {
+      await promise;
+    } catch (error) {
+      goOn = () => this.#failed(ready, error);
+    }
+    this.pending--;
+    goOn();
+    this.#onSettled();
   }
 
   #finished(ready: ReadyRegistration): void {
