@@ -155,6 +155,28 @@ test('throws for what is not registered, for wrong arguments, and after close()'
   expect(thrown(() => service.wake(fd))).toMatchObject({ code: 'EBADF' });
 });
 
+test('throws for an fd that was closed without unregister(), whatever has its number by now', async () => {
+  const { service, messages, failures } = await start({ handler: telling() });
+  for (const open of [() => sys.eventfd(), () => sys.timerfd(1e6), () => sys.pipe().readable]) {
+    const fd = open();
+    const registration = await service.register(fd, { events: EPOLLIN });
+    sys.close(fd);
+    expect(thrown(() => service.wake(registration))).toMatchObject({ name: 'EpollError', code: 'ENOENT', fd });
+    expect(thrown(() => service.wake(fd))).toMatchObject({ code: 'EBADF', fd });
+    expect(service.stats().registrations).toBe(0);
+  }
+  const [a] = socketpair();
+  const [b] = socketpair();
+  const fd = sys.dup(a);
+  await service.register(fd, { events: EPOLLIN });
+  sys.close(fd);
+  expect(sys.dup(b)).toBe(fd);
+  expect(thrown(() => service.wake(fd))).toMatchObject({ code: 'ENOENT', fd });
+  sys.close(fd);
+  await quiet();
+  expect({ messages, failures }).toEqual({ messages: [], failures: [] });
+});
+
 test('again(): one more run after the others had their turn', async () => {
   const { service, messages } = await start({
     threads: 1,

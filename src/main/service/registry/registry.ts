@@ -176,6 +176,11 @@ export class Registry {
   wake(fd: number, id: number | undefined): number {
     const slot = this.#find(fd, id);
     if (slot < 0) return slot;
+    // The kernel is not asked for anything here, so nothing else would tell of an fd that was closed, or is another file's by now.
+    if (!this.#parts.files.isLikelyIts(slot)) {
+      this.#forget(fd, slot);
+      return this.#find(fd, id);
+    }
     this.#parts.waking.wake(slot, this.table.generationOf(slot));
     return 0;
   }
