@@ -43,6 +43,25 @@ test.each(Object.entries(MODES))('process.exit(3) in a run (%s)', async (_mode, 
   await within(service.unregister(fd));
 });
 
+test.each([
+  ['null', /^null$/],
+  ["Symbol('odd')", /odd/],
+  ['Object.create(null)', /object/],
+  ['{ toString: 1, valueOf: 1 }', /object/],
+])('outside of a run it throws %s, which is no Error', async (thrown, message) => {
+  const handler = module(`
+    export default ready => {
+      ready.read(new Uint8Array(8));
+      setTimeout(() => { throw ${thrown}; });
+    };
+  `);
+  const { service, failures } = await start({ handler, threads: 1 });
+  await service.register(eventfd(1), { events: EPOLLIN });
+  await until(() => failures.length > 0, 'an error');
+  expect(failures).toMatchObject([{ error: { message: expect.stringMatching(message) }, event: undefined }]);
+  await until(() => service.stats().restarts === 1, 'a new thread');
+});
+
 test('a death is told while every message that is answered makes another come', async () => {
   const MOST = 2000;
   const handler = module('export default ready => { if (ready.data === 1n) process.exit(3); ready.post(ready.fd); };');

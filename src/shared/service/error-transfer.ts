@@ -60,6 +60,11 @@ export function unpackError(packed: PackedError): Error {
   return packed.base;
 }
 
+/** What a thread has thrown outside of its handler, as its worker tells it: an Error, whatever it was. */
+export function errorOf(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(describe(thrown));
+}
+
 /** 'error' events carry an Error, whatever a handler threw. */
 function notAnError(thrown: unknown): Error {
   const cause = cloneable(() => thrown);

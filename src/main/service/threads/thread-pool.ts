@@ -20,7 +20,7 @@ import type { ArrayTaskQueue, Piscina, queueOptionsSymbol } from 'piscina';
 import { now } from '../../../shared/clock.js';
 import { requirePackage } from '../../../shared/kernel/packages.js';
 import { koffiBinary } from '../../../shared/kernel/syscalls.js';
-import { type PackedError, unpackError } from '../../../shared/service/error-transfer.js';
+import { errorOf, type PackedError, unpackError } from '../../../shared/service/error-transfer.js';
 import * as L from '../../../shared/service/layout.js';
 import type { ThreadTask } from '../../../worker/service/thread.js';
 import { Life } from './thread-life.js';
@@ -161,11 +161,11 @@ export class ThreadPool {
     try {
       this.#piscina.run(task, { transferList: [port2] }).then(
         failure => (failure === undefined ? this.#running(life) : this.#failed(life, unpackError(failure))),
-        error => this.#failed(life, error instanceof Error ? error : new Error(String(error))),
+        error => this.#failed(life, errorOf(error)),
       );
     } catch (error) {
       // No worker could be made: there is no thread to be had, say.
-      this.#over(life, error instanceof Error ? error : new Error(String(error)));
+      this.#over(life, errorOf(error));
     }
     this.#watch();
   }
@@ -207,7 +207,7 @@ export class ThreadPool {
       this.#seats.set(id, seat);
       let thrown: Error | undefined;
       worker.on('error', (error: unknown) => {
-        thrown = error instanceof Error ? error : new Error(String(error));
+        thrown = errorOf(error);
       });
       worker.on('exit', code => {
         this.#seats.delete(id);
