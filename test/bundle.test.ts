@@ -125,3 +125,14 @@ test('a threadFile that is wrong', async () => {
     code: 'ERR_MODULE_NOT_FOUND',
   });
 });
+
+test.each(['undefined', '5', 'null'])('a threadFile that is another module, which answers %s', async answer => {
+  const { WaitService } = await import('epoll-pool');
+  const threadFile = join(folder, `${answer}.cjs`);
+  writeFileSync(threadFile, `module.exports = () => ${answer};`);
+  await expect(WaitService.start({ threads: 2, threadFile })).rejects.toMatchObject({
+    name: 'TypeError',
+    code: 'ERR_INVALID_ARG_TYPE',
+    message: expect.stringContaining(threadFile),
+  });
+});

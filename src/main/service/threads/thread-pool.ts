@@ -18,6 +18,7 @@ import { clearTimeout, setTimeout } from 'node:timers';
 import { MessageChannel, type MessagePort, type ResourceLimits, type Worker } from 'node:worker_threads';
 import type { ArrayTaskQueue, Piscina, queueOptionsSymbol } from 'piscina';
 import { now } from '../../../shared/clock.js';
+import { invalidType } from '../../../shared/errors.js';
 import { requirePackage } from '../../../shared/kernel/packages.js';
 import { koffiBinary } from '../../../shared/kernel/syscalls.js';
 import { errorOf, type PackedError, unpackError } from '../../../shared/service/error-transfer.js';
@@ -160,7 +161,7 @@ export class ThreadPool {
     const task: StartTask = { ...from, [this.#lifeOf]: life };
     try {
       this.#piscina.run(task, { transferList: [port2] }).then(
-        failure => (failure === undefined ? this.#running(life) : this.#failed(life, unpackError(failure))),
+        failure => this.#answered(life, failure),
         error => this.#failed(life, errorOf(error)),
       );
     } catch (error) {
@@ -178,6 +179,16 @@ export class ThreadPool {
     life.worker = seat.worker;
     life.state = 'starting';
     return true;
+  }
+
+  #answered(life: Life, failure: PackedError | undefined): void {
+    const words = this.#threads[life.index]?.words;
+    const phase = words === undefined ? L.PHASE_NEW : Atomics.load(words, L.PHASE);
+    // What the threads' module answers, it answers when it has loaded: another module was given, and nobody waits.
+    if (phase === L.PHASE_NEW || phase === L.PHASE_FORBIDDEN) {
+      this.#failed(life, invalidType('threadFile', "'epoll-pool/thread', or a bundle of it", this.#options.threadFile));
+    } else if (failure === undefined) this.#running(life);
+    else this.#failed(life, unpackError(failure));
   }
 
   #running(life: Life): void {
