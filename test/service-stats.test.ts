@@ -1,8 +1,9 @@
 /** stats(): what a service counts. */
-import { EPOLLET, EPOLLIN } from 'epoll-pool';
+import { EPOLLET, EPOLLIN, EPOLLONESHOT } from 'epoll-pool';
+import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
 import { eventfd, signal } from './support/fds.ts';
-import { module, start, until } from './support/service.ts';
+import { module, quiet, start, total, until } from './support/service.ts';
 import { Cells, STEERED } from './support/service-cells.ts';
 
 test('runs, events, waits, errors, control calls and registrations', async () => {
@@ -29,6 +30,43 @@ test('runs, events, waits, errors, control calls and registrations', async () =>
   await service.unregister(fd);
   expect(service.stats().registrations).toBe(0);
 });
+
+const MODES = { level: EPOLLIN, edge: (EPOLLIN | EPOLLET) >>> 0, oneshot: EPOLLIN | EPOLLONESHOT };
+const CONSUMERS = ['a listener', 'a listener that comes and goes', 'for await'] as const;
+const EACH = Object.entries(MODES).flatMap(([mode, events]) => CONSUMERS.map(who => [who, mode, events] as const));
+
+test.each(EACH)(
+  'without a handler every event is handled once, and a look that finds nothing is none: %s, %s',
+  async (who, _, events) => {
+    const { service } = await start();
+    const fd = eventfd(0);
+    await service.register(fd, { events });
+    let seen = 0;
+    const see = (): void => {
+      seen++;
+      sys.read(fd, new Uint8Array(8));
+      if (events === MODES.oneshot) service.modify(fd, { events });
+    };
+    const iterate = async (): Promise<void> => {
+      for await (const _event of service) see();
+    };
+    if (who === 'a listener') service.on('event', see);
+    const iterated = who === 'for await' ? iterate() : undefined;
+    for (let i = 1; i <= 10; i++) {
+      signal(fd);
+      if (who === CONSUMERS[1]) service.on('event', see);
+      await until(() => seen === i, `event ${i}`);
+      service.off('event', who === CONSUMERS[1] ? see : () => {});
+    }
+    service.wake(fd);
+    if (who === CONSUMERS[1]) service.on('event', see);
+    await until(() => seen === 11, 'the event of the wake()');
+    await quiet();
+    expect({ seen, handled: total(service, 'handled') }).toEqual({ seen: 11, handled: 11 });
+    await service.close();
+    await iterated;
+  },
+);
 
 test.each([
   'for (const end = performance.now() + 100; performance.now() < end; );',

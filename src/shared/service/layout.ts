@@ -147,7 +147,7 @@ export const OP_HIGH = 6;
 /** Of POST and ERROR: which one it is, of all threads. */
 export const OP_NOTED = 7;
 
-/** An event for the main thread, which holds the slot from now on. */
+/** An event for the main thread, which holds the slot from now on. OP_MASK is 1 if it was counted. */
 export const EVENT = 1;
 /** ready.register, modify, unregister and close. */
 export const REGISTER = 2;

@@ -145,7 +145,8 @@ export class Runner {
         this.#hold(slot, 0);
         if (!this.#outbox.hasRoom()) return;
         if (!claims.exchange(slots, base, word, claims.reserved(word, claims.MAIN, 0, oneshot))) continue;
-        this.#give(slot);
+        // Only a look: whether that is an event, the main thread finds out.
+        this.#give(slot, due !== claims.LOOK);
         return;
       }
       this.#hold(slot, due);
@@ -306,14 +307,16 @@ export class Runner {
     if (!this.#outbox.hasRoom()) return;
     this.#hold(slot, 0);
     const verdict = claims.reserve(this.#slots, slot * L.SLOT_WORDS, stamp, claims.MAIN, mask, this.#keeps(slot));
-    if (verdict === 0) this.#give(slot);
+    if (verdict === 0) this.#give(slot, true);
     else this.#met(slot, verdict);
     this.#words[L.HAND] = 0;
   }
 
-  #give(slot: number): void {
-    this.#count(L.HANDLED);
-    this.#outbox.push(L.EVENT, slot, Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.GENERATION));
+  /** @param isEvent whether it counts as published, until the main thread finds that there is nothing to tell of */
+  #give(slot: number, isEvent: boolean): void {
+    if (isEvent) this.#count(L.HANDLED);
+    const generation = Atomics.load(this.#slots, slot * L.SLOT_WORDS + L.GENERATION);
+    this.#outbox.push(L.EVENT, slot, generation, 0, isEvent ? 1 : 0);
     this.#words[L.HAND] = 0;
   }
 

@@ -22,22 +22,42 @@ export interface HeldEvent {
   readonly generation: number;
   /** What was taken with it; in the claim word, and more may come, if undefined. */
   readonly due: number | undefined;
+  /** The thread whose event it is, and whether that has counted it as handled. */
+  readonly thread: number;
+  readonly isCounted: boolean;
 }
 
 export class Consumer {
   readonly #table: SlotTable;
   readonly #files: Files;
   readonly #onDue: (slot: number) => void;
+  readonly #onHandled: (thread: number, count: number) => void;
 
-  /** @param onDue a registration that was let go is due */
-  constructor(table: SlotTable, files: Files, onDue: (slot: number) => void) {
+  /**
+   * @param onDue a registration that was let go is due
+   * @param onHandled an event that was not counted is one after all (1), or one that was is none (-1)
+   */
+  constructor(
+    table: SlotTable,
+    files: Files,
+    onDue: (slot: number) => void,
+    onHandled: (thread: number, count: number) => void,
+  ) {
     this.#table = table;
     this.#files = files;
+    this.#onHandled = onHandled;
     this.#onDue = onDue;
   }
 
   /** What the consumer is to see of it; undefined: the registration is gone, or not ready any more. */
   open(event: HeldEvent): ServiceEvent | undefined {
+    const opened = this.#open(event);
+    // A look that finds nothing is no event, and a level registration has one after each of its events.
+    if (event.isCounted !== (opened !== undefined)) this.#onHandled(event.thread, event.isCounted ? -1 : 1);
+    return opened;
+  }
+
+  #open(event: HeldEvent): ServiceEvent | undefined {
     const table = this.#table;
     // The kernel has just told of it: it needs no look.
     const { slot, due: told } = event;

@@ -90,7 +90,12 @@ export class Intake {
       return { memory, ring: new RingReader(memory) };
     });
     if (epfd !== undefined) this.#standIn = new StandIn(plan, epfd, table, files, waking, ENTRIES_A_SOURCE);
-    this.consumer = new Consumer(table, files, slot => this.#standIn?.due(slot));
+    this.consumer = new Consumer(
+      table,
+      files,
+      slot => this.#standIn?.due(slot),
+      (thread, count) => this.#standIn?.handled(thread, count),
+    );
     this.#requests = new Requests(registry, capacity, (error, event) => this.#mail.failure(error, event));
   }
 
@@ -197,7 +202,7 @@ export class Intake {
     let taken = 0;
     while (taken < most && !this.#mail.isFull) {
       taken += this.#toEvent(index, most - taken);
-      const held = taken < most && this.#sink.wantsEvents ? shiftEvent(ring) : undefined;
+      const held = taken < most && this.#sink.wantsEvents ? shiftEvent(ring, index) : undefined;
       if (held === undefined) break;
       taken++;
       this.#deliver(held);
@@ -279,7 +284,7 @@ export class Intake {
       this.#turn = (this.#turn + 1) % this.links.length;
       const ring = this.links[this.#turn]?.ring;
       this.#toEvent(this.#turn, ring?.length ?? 0);
-      const held = ring && shiftEvent(ring);
+      const held = ring && shiftEvent(ring, this.#turn);
       if (held !== undefined) return held;
     }
     return undefined;
@@ -314,11 +319,12 @@ export class Intake {
 }
 
 /** The event at the head of a ring; undefined: there is none. */
-function shiftEvent(ring: RingReader): HeldEvent | undefined {
+function shiftEvent(ring: RingReader, thread: number): HeldEvent | undefined {
   const at = ring.peek();
   if (at < 0 || ring.ring[at + L.OP] !== L.EVENT) return undefined;
   const slot = ring.ring[at + L.OP_SLOT] ?? 0;
   const generation = ring.ring[at + L.OP_GENERATION] ?? 0;
+  const isCounted = ring.ring[at + L.OP_MASK] === 1;
   ring.shift();
-  return { slot, generation, due: undefined };
+  return { slot, generation, due: undefined, thread, isCounted };
 }

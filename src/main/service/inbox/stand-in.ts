@@ -34,8 +34,8 @@ export class StandIn {
   /** What counts for each thread beside what it has counted itself: every look is one thread's, in turn. */
   readonly stats: readonly Float64Array[];
   #turn = 0;
-  /** Of the thread whose turn it was. */
-  #counts: Float64Array | undefined;
+  /** The thread whose turn it was. */
+  #thread = 0;
   /** AWAKE is 1, as far as is known here. */
   #begun = false;
   /** The next entry of the agenda, and how many there are. */
@@ -141,7 +141,7 @@ export class StandIn {
     if (Atomics.load(this.#header, L.AWAKE) === 0) return 0;
     const n = Math.max(0, epollWait(this.#epfd, this.#agenda, Math.min(most, this.#most), 0));
     if (n > 0) this.#waking.came();
-    this.#counts = this.stats[this.#turn];
+    this.#thread = this.#turn;
     this.#turn = (this.#turn + 1) % this.stats.length;
     this.#add(L.WAITS, 1);
     this.#add(L.EVENTS, n);
@@ -200,12 +200,18 @@ export class StandIn {
   }
 
   #held(slot: number, due: number | undefined): HeldEvent {
-    this.#add(L.HANDLED, 1);
-    return { slot, generation: this.#table.generationOf(slot), due };
+    const generation = this.#table.generationOf(slot);
+    return { slot, generation, due, thread: this.#thread, isCounted: false };
+  }
+
+  /** So many more events of that thread's were published. */
+  handled(thread: number, count: number): void {
+    const counts = this.stats[thread];
+    if (counts !== undefined) counts[L.HANDLED] = (counts[L.HANDLED] ?? 0) + count;
   }
 
   #add(field: number, n: number): void {
-    const counts = this.#counts;
+    const counts = this.stats[this.#thread];
     if (counts !== undefined) counts[field] = (counts[field] ?? 0) + n;
   }
 }
