@@ -103,6 +103,32 @@ test('an EpollError is an EpollError here too', async () => {
   expect(error).toMatchObject({ name: 'EpollError', code: 'EINVAL', errno: -22, syscall: 'read', fd: event?.fd });
 });
 
+test('an EpollError keeps what the handler has added, its message and its cause', async () => {
+  const { error } = await failureOf(`
+    try { ready.read(new Uint8Array(4)); } catch (error) {
+      error.message = 'of peer 7: ' + error.message;
+      throw Object.assign(error, { peer: 7, cause: new RangeError('why') });
+    }
+  `);
+  expect(error).toBeInstanceOf(EpollError);
+  expect(error).toMatchObject({
+    name: 'EpollError',
+    message: expect.stringMatching(/^of peer 7: EINVAL/),
+    code: 'EINVAL',
+    peer: 7,
+    cause: { name: 'RangeError', message: 'why' },
+  });
+  expect(Object.keys(error)).toEqual(['code', 'errno', 'syscall', 'fd', 'peer']);
+});
+
+test('an EpollError that names an address names it here too', async () => {
+  const sys = JSON.stringify(import.meta.resolve('epoll-pool/sys'));
+  const { error } = await failureOf(`return import(${sys}).then(({ listen }) => listen({ path: "/nowhere/at/all" }));`);
+  expect(error).toMatchObject({ name: 'EpollError', code: 'ENOENT', syscall: 'bind' });
+  expect(error.message).toMatch(/\/nowhere\/at\/all/);
+  expect(error).not.toHaveProperty('fd');
+});
+
 test("the error's class, stack, cause and own properties are kept", async () => {
   const statement = `
     function culprit() { return new RangeError('range', { cause: 'why' }); }

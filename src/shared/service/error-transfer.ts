@@ -44,20 +44,28 @@ function packed(thrown: unknown): PackedError {
 }
 
 export function unpackError(packed: PackedError): Error {
-  if (packed.kind === 'epoll') {
-    const fields = new Map(packed.own);
-    const [errno, syscall, fd] = [fields.get('errno'), fields.get('syscall'), fields.get('fd')];
-    if (typeof errno === 'number' && typeof syscall === 'string') {
-      const error = new EpollError(errno, syscall, typeof fd === 'number' ? fd : undefined);
-      if (packed.base.stack !== undefined) error.stack = packed.base.stack;
-      return error;
-    }
-  }
+  const error = ofItsKind(packed);
   for (const [key, value] of packed.own) {
-    const enumerable = key !== 'name';
-    Object.defineProperty(packed.base, key, { value, configurable: true, enumerable, writable: true });
+    if (key !== 'name') define(error, key, value, true);
+    else if (value !== error.name) define(error, key, value, false);
   }
-  return packed.base;
+  return error;
+}
+
+/** The base, or an EpollError with the base's message (which may name an address), stack and cause. */
+function ofItsKind({ kind, base, own }: PackedError): Error {
+  const fields = new Map(own);
+  const [errno, syscall] = [fields.get('errno'), fields.get('syscall')];
+  if (kind !== 'epoll' || typeof errno !== 'number' || typeof syscall !== 'string') return base;
+  const error = new EpollError(errno, syscall);
+  for (const key of ['message', 'stack', 'cause'] as const) {
+    if (Object.hasOwn(base, key)) define(error, key, base[key], false);
+  }
+  return error;
+}
+
+function define(error: Error, key: string, value: unknown, enumerable: boolean): void {
+  Object.defineProperty(error, key, { value, configurable: true, enumerable, writable: true });
 }
 
 /** What a thread has thrown outside of its handler, as its worker tells it: an Error, whatever it was. */
