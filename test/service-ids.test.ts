@@ -2,6 +2,7 @@
 import { EPOLLET, EPOLLIN, type Registration, type ServiceEvent } from 'epoll-pool';
 import * as sys from 'epoll-pool/sys';
 import { expect, test } from 'vitest';
+import { createPlan, idOf, slotOf } from '../dist/shared/service/layout.js';
 import { eventfd, signal, socketpair } from './support/fds.ts';
 import { module, quiet, start, until } from './support/service.ts';
 import { rejection } from './support/within.ts';
@@ -94,4 +95,11 @@ test('objects with an fd and something else as their id mean the fd', async () =
   await service.modify(named, { events: EPOLLIN, data: 2 });
   await service.unregister(named);
   expect(service.stats().registrations).toBe(0);
+});
+
+test('an id says its slot, up to the last slot of the greatest capacity', () => {
+  const { slots } = createPlan(2, 2 ** 24, 64, 0, 64);
+  const id = idOf(slots - 1, -1);
+  expect(Number.isSafeInteger(id)).toBe(true);
+  expect(slotOf(id)).toBe(slots - 1);
 });

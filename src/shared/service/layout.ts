@@ -29,7 +29,7 @@ export const CALLED = 18;
 export const CURSOR = 32;
 const HEADER_WORDS = 64;
 
-// ---- a slot: what the service knows of one registration: 64 bytes, a cache line; 14 and 15 are free ----------
+// ---- a slot: what the service knows of one registration: 64 bytes, a cache line; 15 is free -----------------
 export const SLOT_WORDS = 16;
 export const CLAIM = 0;
 /** What the kernel carries with each event: changes with every registration and every modify(). */
@@ -198,7 +198,9 @@ export function createPlan(
   concurrency: number,
 ): Plan {
   // A slot that is unregistered while a thread holds it is not free yet.
-  const slots = capacity + SLACK + Math.min(capacity, threads * (batch + concurrency + 1));
+  const spare = SLACK + Math.min(capacity, threads * (batch + concurrency + 1));
+  // Or an id would be another registration's, too.
+  const slots = Math.min(SLOT_SPAN, capacity + spare);
   const words = HEADER_WORDS + threads * threadWords(batch) + slots * SLOT_WORDS + queueWords(slots);
   return {
     memory: new SharedArrayBuffer(words * 4),
