@@ -110,3 +110,26 @@ test('close, then unregister() of the main thread: ENOENT', async () => {
   open(1);
   expect(await second).toMatchObject({ code: expect.stringMatching(/ENOENT|EBADF/) });
 });
+
+test('an fd that was closed after the handler had asked for it, its number in use again: that one stays open', async () => {
+  const { words, open } = gates();
+  const { service, messages, failures } = await start({ handler: GATED, handlerData: words });
+  const [a, b] = sys.socketpair();
+  closing(b);
+  await service.register(a, { events: EPOLLOUT });
+  open(0);
+  await until(() => service.stats().registrations === 0, 'the unregistering');
+  const [c, d] = sys.socketpair();
+  closing(d);
+  sys.close(a);
+  expect(sys.dup(c)).toBe(a);
+  closing(a);
+  sys.close(c);
+  open(1);
+  await until(() => messages.length === 1, 'the return');
+  // Behind the end of the old registration.
+  expect(await rejection(service.unregister(a))).toMatchObject({ code: 'ENOENT', fd: a });
+  expect(sys.write(a, Buffer.from('x'))).toBe(1);
+  expect(sys.read(d, Buffer.alloc(8))).toBe(1);
+  expect(failures).toEqual([]);
+});

@@ -87,17 +87,18 @@ export class Files {
 
   /** Whether the slot's fd still is the file that was registered. */
   isIts(slot: number): boolean {
-    if (!this.#hasItsInode(slot)) return false;
+    if (!this.hasItsInode(slot)) return false;
     if (this.#kindOf(slot) === OWN || !this.#hasKcmp) return true;
     return isRegisteredFile(this.#epfd, this.#slots[slot * L.SLOT_WORDS + L.FD] ?? -1);
   }
 
   /** The same of one whose event has only waited: as far as that can be told at little cost. */
   isLikelyIts(slot: number): boolean {
-    return Atomics.load(this.#header, L.SIZE) > FEW ? this.#hasItsInode(slot) : this.isIts(slot);
+    return Atomics.load(this.#header, L.SIZE) > FEW ? this.hasItsInode(slot) : this.isIts(slot);
   }
 
-  #hasItsInode(slot: number): boolean {
+  /** The same by its inode alone, which other files than sockets and pipes share; of a slot that was just let go, too. */
+  hasItsInode(slot: number): boolean {
     const base = slot * L.SLOT_WORDS;
     const stat = this.#stat;
     if (fileOf(this.#slots[base + L.FD] ?? -1, stat) < 0) return false;

@@ -217,7 +217,9 @@ export class Registry {
     if (ending === undefined) return;
     this.#endings.delete(slot);
     if (this.#endingByFd.get(ending.fd) === ending) this.#endingByFd.delete(ending.fd);
-    this.#complete(ending);
+    // The run was long, perhaps: who has closed the fd meanwhile may have another file by its number.
+    const closes = ending.closes && this.#parts.files.hasItsInode(slot);
+    this.#complete(closes ? ending : { ...ending, closes });
   }
 
   /** A handler threw: it rests from now on, whatever the handler had asked for. Of nobody else's rest is that the end. */
