@@ -98,6 +98,8 @@ function fail(message) {
 
 /** Arms a registration that rests after its error; it may be gone by now. */
 function resume({ fd, id, data }) {
+  // A handler that was at work may fail while the service closes.
+  if (service.closed) return;
   const i = Number(data & 0xffffn);
   if (Number(data >> 16n) !== memory[GENERATION + i]) return;
   const target = id === undefined ? fd : { fd, id };
