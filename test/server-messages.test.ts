@@ -243,7 +243,8 @@ test('one thread: a run ends with the message that has taken too long, so that o
     };`;
   const { port } = await serve({ handler: module(source), threads: 1 });
   const [slow, quick] = [await client(port), await client(port)];
-  slow.write('slow\n'.repeat(500));
+  // More than there is time for.
+  slow.write('slow\n'.repeat(5000));
   for (let i = 1; i <= 20; i++) {
     quick.write('quick\n');
     await until(() => quick.text.split(';').length === i + 1, 'an answer');
