@@ -126,7 +126,8 @@ test.each(
 )('$kind: $way', async ({ body, options }) => {
   const took = await waiter(body, options).result();
   expect(took).toEqual(Array.from({ length: 10 }, () => expect.any(Number)));
-  if (Array.isArray(took)) expect(Math.min(...took)).toBeLessThan(100);
+  // Unserved, each would take a wait's 60 s. A process may take 100 ms on a busy machine.
+  if (Array.isArray(took)) expect(Math.min(...took)).toBeLessThan(1000);
 });
 
 test('nothing of its own: it waits on the shared instance alone, in whole slices', async () => {
