@@ -3,12 +3,8 @@ import { expect, test } from 'vitest';
 // The built package has it only within the bundle of the test's threads.
 import * as B from '../src/shared/load/board.js';
 import { clock } from '../src/shared/load/clock.js';
-import type { Framer } from '../src/shared/load/framer.js';
 import { MORE } from '../src/shared/load/http-response.js';
-import { Driver } from '../src/worker/load/driver.js';
-import { Ledger } from '../src/worker/load/ledger.js';
-import type { Wire } from '../src/worker/load/wire.js';
-import { boardOf } from './support/load-board.ts';
+import { boardOf, driverOf } from './support/load-board.ts';
 
 const EPOLLIN = 1;
 const EAGAIN = 11;
@@ -16,39 +12,15 @@ const EAGAIN = 11;
 /** A thread reads two bytes on an open connection that has nothing to do. @param begins as main does then */
 function firstVisit(warmup: number, begins: (times: Float64Array) => void): { counts: Float64Array; taken: number } {
   const board = boardOf({ pipelining: 4, warmup, requests: 100 });
-  board.records[B.STATE] = B.OPEN;
-  board.records[B.FD] = 0;
   let reads = 0;
-  const wire: Wire = {
-    isShortReadAll: true,
-    open: () => 0,
+  const { driver, counts } = driverOf(board, {
     read: () => (reads++ === 0 ? 2 : -EAGAIN),
-    write: () => -EAGAIN,
-    reason: () => '',
-    isTruncated: () => false,
-    farewell: () => {},
-    release: () => {},
-    answered: () => {},
-  };
-  const framer: Framer = {
-    head: false,
-    status: 0,
-    bytes: 0,
-    close: false,
-    offset: 0,
-    problem: '',
     next: () => {
       begins(board.times);
       return MORE;
     },
-    isPartial: () => false,
-    end: () => MORE,
-  };
-  const writer = { size: 10, prepare: () => 0, flush: () => 0 };
-  const { counts, histogram } = B.countsOf(board, B.joinBoard(board));
-  const office = { post: () => {}, close: () => {}, register: () => {} };
-  const ledger = new Ledger(board, counts, histogram, writer);
-  new Driver({ board, framer, wire, writer, ledger, checker: undefined, office, again: () => {} }).visit(0, EPOLLIN);
+  });
+  driver.visit(0, EPOLLIN);
   return { counts, taken: Number(board.taken[0]) };
 }
 
