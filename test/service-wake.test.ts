@@ -147,7 +147,7 @@ test('throws for what is not registered, for wrong arguments, and after close()'
   const { service } = await start({ handler: telling() });
   const fd = eventfd();
   expect(thrown(() => service.wake(fd))).toMatchObject({ code: 'ENOENT', fd });
-  expect(thrown(() => service.wake(2 ** 30))).toMatchObject({ code: 'EBADF' });
+  expect(thrown(() => service.wake(2 ** 30))).toMatchObject({ code: 'ENOENT' });
   expect(thrown(() => service.wake(-1))).toMatchObject({ name: 'RangeError', code: 'ERR_OUT_OF_RANGE' });
   expect(thrown(() => Reflect.apply(service.wake, service, ['3']))).toMatchObject({ code: 'ERR_INVALID_ARG_TYPE' });
   await service.register(fd, { events: EPOLLIN });
@@ -162,7 +162,7 @@ test('throws for an fd that was closed without unregister(), whatever has its nu
     const registration = await service.register(fd, { events: EPOLLIN });
     sys.close(fd);
     expect(thrown(() => service.wake(registration))).toMatchObject({ name: 'EpollError', code: 'ENOENT', fd });
-    expect(thrown(() => service.wake(fd))).toMatchObject({ code: 'EBADF', fd });
+    expect(thrown(() => service.wake(fd))).toMatchObject({ code: 'ENOENT', fd });
     expect(service.stats().registrations).toBe(0);
   }
   const [a] = socketpair();

@@ -172,16 +172,18 @@ export class Registry {
     return 0;
   }
 
-  /** One more run. 0, or the negative errno. */
+  /** One more run. 0, or the negative ENOENT, also of an fd that is not open: the kernel is not asked for anything. */
   wake(fd: number, id: number | undefined): number {
-    const slot = this.#find(fd, id);
-    if (slot < 0) return slot;
-    // The kernel is not asked for anything here, so nothing else would tell of an fd that was closed, or is another file's by now.
-    if (!this.#parts.files.isLikelyIts(slot)) {
+    const { table } = this;
+    const { files, waking } = this.#parts;
+    const slot = table.slotOf(fd);
+    if (slot === undefined || (id !== undefined && table.idOf(slot) !== id)) return -ENOENT;
+    // So nothing else would tell that it was closed, or is another file's by now.
+    if (!files.isLikelyIts(slot)) {
       this.#forget(fd, slot);
-      return this.#find(fd, id);
+      return -ENOENT;
     }
-    this.#parts.waking.wake(slot, this.table.generationOf(slot));
+    waking.wake(slot, table.generationOf(slot));
     return 0;
   }
 
