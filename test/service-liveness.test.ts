@@ -109,7 +109,7 @@ test.each(['edge', 'level'])(
     const fds = Array.from({ length: 64 }, () => eventfd());
     for (const fd of fds) await service.register(fd, { events: mode === 'edge' ? EDGE : EPOLLIN });
     // Short runs, so that the thread fetches many at once.
-    for (let i = 1; i <= 100; i++) {
+    for (let i = 1; i <= 200; i++) {
       for (const fd of fds) signal(fd);
       await until(() => Atomics.load(c, 0) === i * fds.length, 'short runs');
     }
